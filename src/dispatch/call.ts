@@ -1,0 +1,75 @@
+/**
+ * A call as an adapter hands it to `dispatch`, and the options that every tool's call may carry
+ * besides the tool's own request.
+ *
+ * @module
+ */
+import { AppError } from "@/error/app_error.ts";
+import { type Fields, flag, integer, parseFields } from "@/tools/field.ts";
+import type { Progress } from "@/tools/tool.ts";
+
+/** Options of a call that are not part of the scan. They stand beside the tool's arguments. */
+export const CALL_FIELDS = {
+  background: flag(
+    "Return a scan_id at once and scan on; poll scan_status, then scan_results.",
+  ),
+  plan: flag(
+    "Only plan: exact argv, addresses, estimates and every guardrail's verdict; no scan.",
+  ),
+  max_tokens: integer(
+    "Most tokens of the answer; the rest stays readable.",
+    200,
+    50_000,
+  ),
+} satisfies Fields;
+
+/** A call. */
+export interface Call {
+  /** The tool's name as the client sent it. */
+  readonly tool: string;
+  /** The arguments as the client sent them: untrusted JSON. */
+  readonly arguments: unknown;
+  /** Aborts when the client cancels or goes. A background scan outlives it. */
+  readonly signal: AbortSignal;
+  /** Hears of progress, at most a few times a second. */
+  readonly onProgress?: (progress: Progress) => void;
+  /** 32 hex digits when the client sent one. */
+  readonly traceId?: string;
+}
+
+/** The arguments of a call, taken apart. */
+export interface CallArguments {
+  readonly background: boolean;
+  readonly plan: boolean;
+  readonly maxTokens: number | undefined;
+  /** What is left for the tool. */
+  readonly request: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * Takes the options of a call apart from the tool's request.
+ *
+ * @param input Untrusted JSON.
+ * @returns The options, and a request that the tool has still to parse.
+ * @throws {AppError} `invalid_arguments`.
+ */
+export function parseCallArguments(input: unknown): CallArguments {
+  if (typeof input !== "object" || input === null || Array.isArray(input)) {
+    throw new AppError(
+      "invalid_arguments",
+      "Cannot read the arguments: expected an object",
+    );
+  }
+  const own: Record<string, unknown> = {};
+  const request: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(input)) {
+    (Object.hasOwn(CALL_FIELDS, key) ? own : request)[key] = value;
+  }
+  const { background, plan, max_tokens } = parseFields(CALL_FIELDS, own);
+  return {
+    background: background ?? false,
+    plan: plan ?? false,
+    maxTokens: max_tokens,
+    request,
+  };
+}

@@ -1,0 +1,74 @@
+/**
+ * What the adapters (MCP, CLI, HTTP) see of the program: one port. They hold no policy of their own.
+ *
+ * @module
+ */
+import type { ErrorBody } from "@/error/app_error.ts";
+import type { PlanBody } from "@/isolate/protocol.ts";
+import type { Scan, ScanFilter } from "@/scans/scan.ts";
+import type { Guardrails } from "@/tools/guardrails.ts";
+import type { ToolName } from "@/tools/tool.ts";
+import type { Call } from "./call.ts";
+
+/** The answer to a call. */
+export type CallAnswer =
+  /** The scan is over; its `error` is set unless it succeeded. */
+  | {
+    readonly kind: "scan";
+    readonly scan: Scan;
+    readonly maxTokens: number | undefined;
+  }
+  /** `background`: the scan is queued or running. */
+  | { readonly kind: "accepted"; readonly scan: Scan }
+  /** `plan`: nothing was scanned. */
+  | { readonly kind: "plan"; readonly tool: ToolName; readonly plan: PlanBody };
+
+/** What this server allows and what this host can do, for clients to read before they ask. */
+export interface Capabilities {
+  readonly guardrails: Guardrails;
+  /** Null until the trial has ended. */
+  readonly rawSockets: boolean | null;
+  readonly tools: readonly {
+    readonly name: ToolName;
+    readonly enabled: boolean;
+    /** Null when the tool is not installed or has not answered yet. */
+    readonly version: string | null;
+    readonly breaker: string;
+  }[];
+}
+
+/** The engine. */
+export interface Engine {
+  /**
+   * Runs a call through every check and, if all allow it, through a scan.
+   *
+   * @throws {AppError} When the call is refused; nothing was spawned then.
+   */
+  call(call: Call): Promise<CallAnswer>;
+  /** @throws {AppError} `not_found`. */
+  scan(id: string): Scan;
+  scans(filter: ScanFilter): readonly Scan[];
+  /**
+   * Cancels a scan and waits until its child is gone.
+   *
+   * @returns The scan as it ended; a scan that is over already is returned as it is.
+   * @throws {AppError} `not_found`.
+   */
+  cancel(id: string): Promise<Scan>;
+  /** What is allowed here now. */
+  capabilities(): Promise<Capabilities>;
+  /** The health of everything, as JSON. */
+  health(): Promise<Readonly<Record<string, unknown>>>;
+  /** Metrics in the Prometheus text format. */
+  metrics(): Promise<string>;
+  /** Script names and wordlist names for completion. */
+  readonly vocabulary: {
+    readonly scripts: readonly string[];
+    readonly wordlists: readonly string[];
+  };
+  /** Most tokens of an answer where the call names none. */
+  readonly resultTokensMax: number;
+}
+
+/** A refusal or a failure as an adapter shows it. */
+export type Problem = ErrorBody;

@@ -1,0 +1,77 @@
+/**
+ * What a tool may be asked to do on this server: plain data, derived from the configuration, handed
+ * to a tool isolate once at its birth and checked on both sides of the boundary.
+ *
+ * @module
+ */
+
+/** nmap's three paces. `restrained` caps parallelism, `fast` adds minimum rates. */
+export const PACES = ["restrained", "balanced", "fast"] as const;
+
+/** One of {@linkcode PACES}. */
+export type Pace = typeof PACES[number];
+
+/** The rules of one server, for all three tools. Every number is already clamped. */
+export interface Guardrails {
+  readonly scope: ScopeRules;
+  /** Whether intrusive options may be used at all. */
+  readonly allowIntrusive: boolean;
+  /** Default and most seconds of one scan. */
+  readonly timeoutSecondsDefault: number;
+  readonly timeoutSecondsMax: number;
+  /** Most bytes of stdout, and of stderr, of one scan. */
+  readonly outputBytesMax: number;
+  /** Most characters of `extra_args`. */
+  readonly extraArgsLengthMax: number;
+  readonly nmap: {
+    readonly paceDefault: Pace;
+    readonly paces: readonly Pace[];
+    /** 0 to 4. */
+    readonly timingDefault: number;
+    readonly maxParallelism: number;
+    readonly topPortsDefault: number;
+    /** Most ports of one request, counted over all ranges. */
+    readonly portsMax: number;
+    /** Of `safe`, `default`, `discovery`: the script categories that need no intrusive right. */
+    readonly scriptCategories: readonly string[];
+    /** Script names allowed besides the categories. */
+    readonly scriptNames: readonly string[];
+  };
+  readonly masscan: {
+    /** Packets a second. */
+    readonly rateDefault: number;
+    readonly rateMax: number;
+    /** Runs of one scan, each with a seed of its own, merged. */
+    readonly passes: number;
+    /** Seconds to wait for late answers after the last packet. */
+    readonly waitSeconds: number;
+    readonly portsMax: number;
+  };
+  readonly gobuster: {
+    readonly threadsDefault: number;
+    readonly threadsMax: number;
+    /** Catalogue: a wordlist's name and the absolute real path of its file, with its line count. */
+    readonly wordlists: readonly {
+      name: string;
+      path: string;
+      words: number;
+    }[];
+    readonly wordlistDefault: string;
+    /** `address` or `address:port` for `dns` mode; null takes the system's resolver. */
+    readonly resolver: string | null;
+    /** Seconds one HTTP or DNS request may take. */
+    readonly requestTimeoutSeconds: number;
+  };
+}
+
+/** What may be scanned. */
+export interface ScopeRules {
+  /** CIDRs allowed besides loopback and the private ranges. */
+  readonly allowedSubnets: readonly string[];
+  /** CIDRs refused whatever else allows them. */
+  readonly deniedSubnets: readonly string[];
+  /** Suffixes with a leading dot: `.lab.internal`. */
+  readonly allowedHostSuffixes: readonly string[];
+  /** Most addresses of one scan. */
+  readonly maxNetworkSize: number;
+}
