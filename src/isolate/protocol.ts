@@ -20,26 +20,21 @@ export const REQUEST_LENGTH_MAX = 65_536;
 /** Most scans one isolate runs or holds at once, whatever main says. */
 export const SCANS_PER_ISOLATE_MAX = 256;
 
+/** The programs of the tools by absolute path; a tool that is not installed is left out. */
+export type Programs = Readonly<Partial<Record<ToolName, string>>>;
+
 /** The first message of an isolate's life; a port comes with it. */
 export interface Birth {
   readonly kind: "birth";
   readonly tool: ToolName;
-  /** Absolute path of the one program that the isolate's grant names. */
-  readonly program: string;
+  /** Absolute paths of all tools' programs; the isolate's grant names its own only. */
+  readonly programs: Programs;
   readonly guardrails: Guardrails;
 }
 
 /** What main may ask of a tool isolate. */
 export type Ask =
-  | {
-    readonly kind: "scan" | "plan";
-    readonly id: number;
-    /** JSON text of the request, as the client sent it. */
-    readonly request: string;
-    readonly rawSockets: boolean;
-    /** Looked-up addresses of each host name; checked against the scope again. */
-    readonly resolved: Readonly<Record<string, readonly string[]>>;
-  }
+  | RequestAsk
   /** Looks names up with `nmap -sL`; the nmap isolate only. */
   | {
     readonly kind: "resolve";
@@ -50,6 +45,17 @@ export type Ask =
   | { readonly kind: "probe"; readonly id: number }
   | { readonly kind: "cancel"; readonly id: number }
   | { readonly kind: "ping"; readonly id: number };
+
+/** A request to scan, or only to plan. */
+export interface RequestAsk {
+  readonly kind: "scan" | "plan";
+  readonly id: number;
+  /** JSON text of the request, as the client sent it. */
+  readonly request: string;
+  readonly rawSockets: boolean;
+  /** Looked-up addresses of each host name; checked against the scope again. */
+  readonly resolved: Readonly<Record<string, readonly string[]>>;
+}
 
 /** The end of a scan as its isolate saw it. */
 export interface Outcome {

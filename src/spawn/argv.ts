@@ -79,8 +79,11 @@ export class SafeText {
   }
 }
 
-/** How a flag takes its value: not at all, as the next token, or behind `=`. */
-export type FlagArity = "none" | "next" | "equals";
+/**
+ * How a flag takes its value: not at all, as the next token, behind `=`, or glued on (`-PS22`, which
+ * nmap takes in no other form).
+ */
+export type FlagArity = "none" | "next" | "equals" | "glued";
 
 /** What one program may be started with. */
 export interface Grammar {
@@ -143,6 +146,8 @@ export class Argv {
       if (part.value === undefined) tokens.push(part.flag);
       else if (arity === "equals") {
         tokens.push(`${part.flag}=${valueText(part.value)}`);
+      } else if (arity === "glued") {
+        tokens.push(`${part.flag}${valueText(part.value)}`);
       } else tokens.push(part.flag, valueText(part.value));
     }
     if (tokens.length > TOKEN_COUNT_MAX) {

@@ -4,6 +4,9 @@
  *
  * @module
  */
+import type { ScopeRules } from "@/scope/rules.ts";
+
+export type { ScopeRules };
 
 /** nmap's three paces. `restrained` caps parallelism, `fast` adds minimum rates. */
 export const PACES = ["restrained", "balanced", "fast"] as const;
@@ -62,16 +65,4 @@ export interface Guardrails {
     /** Seconds one HTTP or DNS request may take. */
     readonly requestTimeoutSeconds: number;
   };
-}
-
-/** What may be scanned. */
-export interface ScopeRules {
-  /** CIDRs allowed besides loopback and the private ranges. */
-  readonly allowedSubnets: readonly string[];
-  /** CIDRs refused whatever else allows them. */
-  readonly deniedSubnets: readonly string[];
-  /** Suffixes with a leading dot: `.lab.internal`. */
-  readonly allowedHostSuffixes: readonly string[];
-  /** Most addresses of one scan. */
-  readonly maxNetworkSize: number;
 }

@@ -1,0 +1,404 @@
+/**
+ * Composes the engine: configuration, isolates, breakers, permits, scans, metrics and health, wired
+ * to one another here and nowhere else. Every command that scans or plans starts one of these.
+ *
+ * The order matters. The isolates are started and main's right to spawn is given up before anything
+ * a client sent is read; what a first answer does not need is loaded later.
+ *
+ * @module
+ */
+import { BREAKER_FILES, BreakerFile } from "@/breaker/breaker_file.ts";
+import type { BreakerOptions } from "@/breaker/breaker_options.ts";
+import { Breakers } from "@/breaker/breakers.ts";
+import { configFileOf, readConfig } from "@/config/boot.ts";
+import { readCatalogue } from "@/config/catalogue.ts";
+import { guardrailsOf } from "@/config/guardrails.ts";
+import type { ConfigWatcher } from "@/config/reload.ts";
+import type { LoadedConfig } from "@/config/resolve.ts";
+import type { Config } from "@/config/schema.ts";
+import type { Call } from "@/dispatch/call.ts";
+import { Dispatcher, type DispatchEvent } from "@/dispatch/dispatch.ts";
+import type { CallAnswer, Capabilities, Engine } from "@/dispatch/engine.ts";
+import { Host } from "@/dispatch/host.ts";
+import { type Rules, rulesOf } from "@/dispatch/rules.ts";
+import { after } from "@/health/after.ts";
+import type { Health } from "@/health/health.ts";
+import { type IsolateEvent, Isolates } from "@/isolate/isolates.ts";
+import { refuseTooWide } from "@/isolate/own_grant.ts";
+import type { Programs } from "@/isolate/protocol.ts";
+import { configureLog, flushLog, log, type LogLevel } from "@/log/log.ts";
+import { LoopLag } from "@/metrics/loop_lag.ts";
+import { Metrics } from "@/metrics/metrics.ts";
+import { Permits, type PermitsOptions } from "@/permits/permits.ts";
+import { MemoryScans } from "@/scans/memory.ts";
+import type { Scan, ScanFilter } from "@/scans/scan.ts";
+import { findProgram } from "@/spawn/program.ts";
+import { TOOL_NAMES, type ToolName } from "@/tools/tool.ts";
+import { SCRIPTS } from "@/tools/nmap/scripts.ts";
+import type { World } from "./world.ts";
+
+const main = log("main");
+const isolateLog = log("isolate");
+const dispatchLog = log("dispatch");
+
+/** Options of {@linkcode Runtime.start}. */
+export interface RuntimeOptions {
+  /** Whether the configuration is watched and health is monitored: a server, not a single scan. */
+  readonly server: boolean;
+}
+
+/** The composed engine. */
+export class Runtime implements Engine, AsyncDisposable {
+  readonly #world: World;
+  readonly #isolates: Isolates;
+  readonly #host: Host;
+  readonly #breakers: Breakers<ToolName>;
+  readonly #breakerFile: BreakerFile;
+  readonly #permits: Permits<ToolName>;
+  readonly #scans: MemoryScans;
+  readonly #metrics = new Metrics({ tools: TOOL_NAMES, wallNow: Date.now });
+  readonly #lag = new LoopLag({ now: () => performance.now(), after });
+  readonly #dispatcher: Dispatcher;
+  #loaded: LoadedConfig;
+  #rules: Rules;
+  #watcher: ConfigWatcher | null = null;
+  #health: Promise<Health> | null = null;
+
+  private constructor(
+    world: World,
+    loaded: LoadedConfig,
+    rules: Rules,
+    programs: Programs,
+  ) {
+    const { config } = loaded;
+    this.#world = world;
+    this.#loaded = loaded;
+    this.#rules = rules;
+    this.#isolates = Isolates.start({
+      programs,
+      guardrails: rules.guardrails,
+      env: world.env,
+      readable: readable(world, config),
+      onEvent: logIsolate,
+    });
+    this.#host = new Host(this.#isolates);
+    this.#breakerFile = new BreakerFile({
+      path: `${config.state.folder}/breakers.json`,
+      files: BREAKER_FILES,
+      after,
+      onError: (error) =>
+        main.warn("breaker state cannot be kept", { error: String(error) }),
+    });
+    this.#breakers = new Breakers<ToolName>({
+      tools: breakerOptions(config),
+      now: () => performance.now(),
+      wallNow: Date.now,
+      random: Math.random,
+      store: this.#breakerFile,
+      onError: (error) =>
+        main.warn("breaker state is unsound", { error: String(error) }),
+    });
+    this.#permits = new Permits(permitOptions(config));
+    this.#scans = new MemoryScans(scanBounds(config));
+    this.#dispatcher = new Dispatcher({
+      rules: () => this.#rules,
+      isolates: this.#isolates,
+      host: this.#host,
+      breakers: this.#breakers,
+      permits: this.#permits,
+      scans: this.#scans,
+      metrics: this.#metrics,
+      onEvent: logDispatch,
+      wallNow: Date.now,
+      random: (bytes) => crypto.getRandomValues(bytes),
+    });
+    this.#connectMetrics();
+  }
+
+  /**
+   * Starts the engine.
+   *
+   * @param world The process.
+   * @param options What the command needs.
+   * @returns The engine; its isolates are up and main can no longer spawn.
+   * @throws {AppError} If the configuration is refused or a right is wider than it should be.
+   */
+  static async start(world: World, options: RuntimeOptions): Promise<Runtime> {
+    const loaded = await readConfig(world.env);
+    const { config } = loaded;
+    configureLog({ level: logLevel(config) });
+    const unwritable = [
+      `${world.root}/src`,
+      `${world.root}/config`,
+      `${world.root}/deno.json`,
+    ];
+    refuseTooWide({ net: false, unwritable }, queryPermission);
+    for (const warning of loaded.warnings) {
+      main.warn("configuration", { warning });
+    }
+    const rules = await readRules(config);
+    const runtime = new Runtime(world, loaded, rules, findPrograms(world.path));
+    try {
+      await Promise.all([runtime.#isolates.ready(), runtime.#breakers.load()]);
+    } catch (thrown) {
+      await runtime[Symbol.asyncDispose]();
+      throw thrown;
+    }
+    if (options.server) await runtime.#watch();
+    return runtime;
+  }
+
+  call(call: Call): Promise<CallAnswer> {
+    return this.#dispatcher.call(call);
+  }
+
+  scan(id: string): Scan {
+    return this.#scans.get(id);
+  }
+
+  scans(filter: ScanFilter): readonly Scan[] {
+    return this.#scans.list(filter);
+  }
+
+  cancel(id: string): Promise<Scan> {
+    return this.#dispatcher.cancel(id);
+  }
+
+  async capabilities(): Promise<Capabilities> {
+    const probes = await this.#host.probeAll();
+    const nmap = probes.get("nmap");
+    return {
+      guardrails: this.#rules.guardrails,
+      rawSockets: nmap?.kind === "present" ? nmap.rawSockets : null,
+      tools: TOOL_NAMES.map((name) => {
+        const probe = probes.get(name);
+        return {
+          name,
+          enabled: this.#rules.enabled.has(name),
+          version: probe?.kind === "present" ? probe.version : null,
+          breaker: this.#breakers.get(name).state,
+        };
+      }),
+    };
+  }
+
+  async health(): Promise<Readonly<Record<string, unknown>>> {
+    const report = await (await this.#healthWatch()).look();
+    return { ...report, statistics: this.#metrics.statistics() };
+  }
+
+  metrics(): Promise<string> {
+    return this.#metrics.render("prometheus");
+  }
+
+  get vocabulary(): Engine["vocabulary"] {
+    const { wordlists } = this.#rules.guardrails.gobuster;
+    return {
+      scripts: [...SCRIPTS.keys()],
+      wordlists: wordlists.map(({ name }) => name),
+    };
+  }
+
+  get resultTokensMax(): number {
+    return this.#rules.resultTokensMax;
+  }
+
+  /** The configuration in force and where its values came from. */
+  get loaded(): LoadedConfig {
+    return this.#loaded;
+  }
+
+  /** Ends every scan, waits until all children are gone, and stops the isolates. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#watcher?.[Symbol.asyncDispose]();
+    await this.#dispatcher.cancelAll();
+    await (await this.#health)?.[Symbol.asyncDispose]();
+    this.#lag[Symbol.dispose]();
+    await this.#isolates[Symbol.asyncDispose]();
+    await this.#breakerFile[Symbol.asyncDispose]();
+    await flushLog();
+  }
+
+  async #watch(): Promise<void> {
+    const [{ ConfigWatcher }, { pollFile }] = await Promise.all([
+      import("@/config/reload.ts"),
+      import("@/config/changes.ts"),
+    ]);
+    const file = configFileOf(this.#world.env);
+    this.#watcher = new ConfigWatcher({
+      initial: this.#loaded,
+      load: () => readConfig(this.#world.env),
+      onLoaded: (loaded) => this.#apply(loaded),
+      onWarning: (message, detail) =>
+        main.warn("configuration", { message, detail }),
+      watch: file === null ? null : () => pollFile(file),
+    });
+    const watcher = this.#watcher;
+    this.#world.onReload(() => void watcher.reload("SIGHUP"));
+    after(
+      HEALTH_START_MS,
+      () => void this.#monitor(),
+    );
+  }
+
+  /** Takes a new configuration as a whole: what cannot be applied leaves everything as it was. */
+  async #apply(loaded: LoadedConfig): Promise<void> {
+    const { config } = loaded;
+    const rules = await readRules(config);
+    await this.#isolates.renew();
+    this.#permits.resize(permitOptions(config));
+    this.#breakers.reconfigure(breakerOptions(config));
+    this.#scans.reconfigure(scanBounds(config));
+    configureLog({ level: logLevel(config) });
+    this.#rules = rules;
+    this.#loaded = loaded;
+    await this.#renewHealth();
+    main.info("configuration reloaded", { warnings: loaded.warnings });
+  }
+
+  /** The checks carry limits of the configuration, so they are made anew with it. */
+  async #renewHealth(): Promise<void> {
+    const old = await this.#health;
+    const wasMonitoring = old?.monitoring ?? false;
+    this.#health = null;
+    await old?.[Symbol.asyncDispose]();
+    if (wasMonitoring) await this.#monitor();
+  }
+
+  async #monitor(): Promise<void> {
+    (await this.#healthWatch()).start();
+  }
+
+  #healthWatch(): Promise<Health> {
+    this.#health ??= import("./health_watch.ts").then(({ healthWatch }) =>
+      healthWatch({
+        config: this.#loaded.config,
+        isolates: this.#isolates,
+        host: this.#host,
+        breakers: this.#breakers,
+        loopLagMs: () => this.#lag.worstMs,
+        log: log("health"),
+      })
+    );
+    return this.#health;
+  }
+
+  #connectMetrics(): void {
+    this.#metrics.connect({
+      breakers: () => this.#breakers.statistics(),
+      permits: () =>
+        Object.fromEntries(
+          TOOL_NAMES.map((name) => [name, this.#permits.statsOf(name)]),
+        ),
+      isolates: () => this.#isolates.states(),
+      memory: () => Deno.memoryUsage(),
+      loopLagMs: () => this.#lag.worstMs,
+    });
+  }
+}
+
+/** Health monitoring begins after the start, which it must not slow down. */
+const HEALTH_START_MS = 2_000;
+
+function queryPermission(
+  descriptor: Deno.PermissionDescriptor,
+): Deno.PermissionState {
+  return Deno.permissions.querySync(descriptor).state;
+}
+
+function findPrograms(path: string): Programs {
+  const query = (command: string) => queryPermission({ name: "run", command });
+  const found = TOOL_NAMES.map((name) =>
+    [name, findProgram(name, path, query)] as const
+  );
+  return Object.fromEntries(found.filter(([, program]) => program !== null));
+}
+
+async function readRules(config: Config): Promise<Rules> {
+  const wordlists = await readCatalogue(config.gobuster.wordlist_folders, {
+    warn: (warning) => main.warn("wordlist left out", { warning }),
+  });
+  const enabled = TOOL_NAMES.filter((name) => config[name].enabled);
+  return rulesOf(
+    guardrailsOf(config, wordlists),
+    enabled,
+    config.mcp.max_result_tokens,
+  );
+}
+
+/** What the warden may read: the code, and where the configuration and the wordlists lie. */
+function readable(world: World, config: Config): readonly string[] {
+  const file = configFileOf(world.env);
+  const folders = [
+    `${world.root}/src`,
+    `${world.root}/config`,
+    ...config.gobuster.wordlist_folders,
+  ];
+  if (file !== null) folders.push(file);
+  return folders.filter((path) =>
+    queryPermission({ name: "read", path }) === "granted"
+  );
+}
+
+function breakerOptions(
+  config: Config,
+): Readonly<Record<ToolName, BreakerOptions>> {
+  const { breaker } = config;
+  const options: BreakerOptions = {
+    failureThreshold: breaker.failure_threshold,
+    successThreshold: breaker.success_threshold,
+    recoveryTimeoutMs: breaker.recovery_timeout_seconds * 1000,
+    backoffMultiplier: breaker.backoff_multiplier,
+    recoveryTimeoutMsMax: breaker.max_recovery_timeout_seconds * 1000,
+    jitter: breaker.jitter,
+  };
+  return { nmap: options, masscan: options, gobuster: options };
+}
+
+function permitOptions(config: Config): PermitsOptions<ToolName> {
+  const { max_concurrent_scans, max_queued_scans } = config.security;
+  const queueMax = max_queued_scans;
+  return {
+    permits: max_concurrent_scans,
+    queueMax,
+    tools: {
+      nmap: { permits: config.nmap.concurrency, queueMax },
+      masscan: { permits: config.masscan.concurrency, queueMax },
+      gobuster: { permits: config.gobuster.concurrency, queueMax },
+    },
+  };
+}
+
+function scanBounds(config: Config): { keep: number; keepBytes: number } {
+  return { keep: config.scans.keep, keepBytes: config.scans.keep_bytes };
+}
+
+function logLevel(config: Config): LogLevel {
+  return config.log.level === "warning" ? "warn" : config.log.level;
+}
+
+function logIsolate(event: IsolateEvent): void {
+  const { kind, tool, detail } = event;
+  if (kind === "up") isolateLog.info("isolate replaced", { tool });
+  else {isolateLog.error(kind === "died" ? "isolate died" : "warden died", {
+      tool,
+      detail,
+    });}
+}
+
+function logDispatch(event: DispatchEvent): void {
+  const { kind, tool, traceId, scan, error, detail } = event;
+  const properties = {
+    tool,
+    trace_id: traceId,
+    scan_id: scan?.id,
+    status: scan?.status,
+    code: error?.code ?? scan?.error?.code,
+    detail: error?.detail ?? detail,
+  };
+  if (kind === "refused") {
+    dispatchLog.info("call refused", { ...properties, why: error?.message });
+  } else if (kind === "started") dispatchLog.info("scan started", properties);
+  else if (scan?.error) dispatchLog.warn("scan ended", properties);
+  else dispatchLog.info("scan ended", properties);
+}

@@ -1,0 +1,41 @@
+/**
+ * `serve`: the MCP server over stdio. It lives as long as its client keeps stdin open.
+ *
+ * @module
+ */
+import { toAppError } from "@/error/app_error.ts";
+import { flushLog, log } from "@/log/log.ts";
+import { serveMcpStdio } from "@/mcp/stdio.ts";
+import { Runtime } from "./runtime.ts";
+import { EXIT, type World } from "./world.ts";
+
+/**
+ * Serves until the client goes or the process is told to stop; then every scan is ended.
+ *
+ * @param world The process.
+ * @returns The exit code.
+ */
+export async function serve(world: World): Promise<number> {
+  const starting = Runtime.start(world, { server: true });
+  const handle = serveMcpStdio(starting, { version: world.version });
+  try {
+    const runtime = await starting;
+    await Promise.race([handle.closed, aborted(world.stop)]);
+    await runtime[Symbol.asyncDispose]();
+    await handle.close();
+    return EXIT.ok;
+  } catch (thrown) {
+    const { message, detail } = toAppError(thrown);
+    log("main").error("the server cannot start", { message, detail });
+    world.printError(`${message}\n`);
+    await flushLog();
+    return EXIT.fault;
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}

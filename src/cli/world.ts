@@ -1,0 +1,40 @@
+/**
+ * What a command gets of the process it runs in. Only `main.ts` fills this in, so that no other
+ * module reads arguments, environment or streams by itself.
+ *
+ * @module
+ */
+
+/** The process as a command sees it. */
+export interface World {
+  /** Arguments behind the command's name. */
+  readonly args: readonly string[];
+  /** The environment variables that the configuration knows, as far as they are set. */
+  readonly env: Readonly<Record<string, string>>;
+  /** `PATH` as the process started with it. */
+  readonly path: string;
+  /** Absolute path of the folder that holds `src` and `config`. */
+  readonly root: string;
+  /** The program's version. */
+  readonly version: string;
+  /** Whether stdout is a terminal, and its width in columns. */
+  readonly terminal: { readonly isTerminal: boolean; readonly columns: number };
+  /** Prints to stdout. */
+  readonly print: (text: string) => void;
+  /** Prints to stderr. */
+  readonly printError: (text: string) => void;
+  /** Aborts at the first SIGINT or SIGTERM. */
+  readonly stop: AbortSignal;
+  /** Hears of SIGHUP. */
+  readonly onReload: (reload: () => void) => void;
+}
+
+/** Exit codes of every command. */
+export const EXIT = {
+  ok: 0,
+  fault: 1,
+  refused: 2,
+  failed: 3,
+  timedOut: 4,
+  interrupted: 130,
+} as const;

@@ -1,0 +1,407 @@
+/**
+ * Every key of the configuration: two levels, `section.key`, so that each has one environment name.
+ *
+ * This table is the one place where a default, a range or a meaning is written. `config/default.yaml`
+ * is its printed copy, and a test keeps the two the same.
+ *
+ * @module
+ */
+import { PACES } from "@/tools/guardrails.ts";
+import {
+  hostComplaint,
+  nothing,
+  resolverComplaint,
+  scriptComplaint,
+  subnetComplaint,
+  suffixComplaint,
+  wordlistComplaint,
+} from "./complaint.ts";
+import {
+  choice,
+  flag,
+  integer,
+  type Key,
+  number,
+  type Section,
+  text,
+  textOrNull,
+  texts,
+  words,
+} from "./key.ts";
+
+const KIB = 1_024;
+const MIB = 1_024 * KIB;
+
+/** Every section with its keys. */
+export const SECTIONS = {
+  server: {
+    transport: choice(
+      "stdio",
+      ["stdio", "http"],
+      "How clients reach the server: as its parent process, or over HTTP.",
+    ),
+    host: text(
+      "127.0.0.1",
+      "an address or localhost",
+      hostComplaint,
+      "The address that the HTTP transport listens on.",
+    ),
+    port: integer(
+      8_080,
+      1,
+      65_535,
+      "The port that the HTTP transport listens on.",
+    ),
+    shutdown_grace_seconds: integer(
+      10,
+      0,
+      300,
+      "How long running scans may take to end by themselves when the server stops.",
+    ),
+  },
+  tool: {
+    default_timeout: integer(
+      300,
+      1,
+      86_400,
+      "Seconds after which a scan is ended when its caller names no timeout.",
+    ),
+    max_timeout: integer(
+      3_600,
+      1,
+      86_400,
+      "Most seconds that a caller may name.",
+    ),
+  },
+  security: {
+    allow_intrusive: flag(
+      false,
+      "Whether intrusive options (-A, -O, vuln scripts, timing 5 and the like) may be used at all.",
+    ),
+    allowed_subnets: texts([], {
+      values: "of networks",
+      complaint: subnetComplaint,
+      description:
+        "Networks that may be scanned besides loopback and the private ranges.",
+    }),
+    denied_subnets: texts([], {
+      values: "of networks",
+      complaint: subnetComplaint,
+      description:
+        "Networks that may not be scanned, whatever else allows them.",
+    }),
+    allowed_host_suffixes: texts([".lab.internal"], {
+      values: "of suffixes that begin with a dot",
+      complaint: suffixComplaint,
+      description:
+        "Host names may be scanned below these suffixes only, and only if every address they have is allowed.",
+    }),
+    max_network_size: integer(
+      1_024,
+      1,
+      65_536,
+      "Most addresses of one scan.",
+    ),
+    max_output_bytes: integer(
+      10 * MIB,
+      64 * KIB,
+      100 * MIB,
+      "Most bytes that a scanner may print before it is ended.",
+    ),
+    max_concurrent_scans: integer(
+      8,
+      1,
+      64,
+      "Most scans that run at once, over all tools.",
+    ),
+    max_queued_scans: integer(
+      64,
+      0,
+      1_024,
+      "Most scans that wait for a place; further ones are refused.",
+    ),
+    max_extra_args_length: integer(
+      2_048,
+      0,
+      8_192,
+      "Most characters of a call's extra_args; 0 allows none.",
+    ),
+  },
+  nmap: {
+    enabled: flag(true, "Whether nmap may be called."),
+    concurrency: integer(4, 1, 64, "Most nmap scans that run at once."),
+    pace: choice(
+      "restrained",
+      PACES,
+      "The pace of a scan whose caller names none.",
+    ),
+    allowed_paces: words(["restrained", "balanced"], PACES, {
+      itemsMin: 1,
+      description:
+        "The paces that a caller may name. fast adds minimum packet rates.",
+    }),
+    timing: integer(
+      4,
+      0,
+      4,
+      "The timing template (-T) of a scan whose caller names none.",
+    ),
+    max_parallelism: integer(
+      10,
+      1,
+      100,
+      "Most probes in flight at the restrained pace.",
+    ),
+    top_ports: integer(
+      1_000,
+      1,
+      65_535,
+      "How many of the most common ports are scanned when the caller names none.",
+    ),
+    max_ports: integer(65_535, 1, 65_535, "Most ports of one scan."),
+    script_categories: words(
+      ["safe", "default", "discovery"],
+      ["safe", "default", "discovery"],
+      {
+        description:
+          "Script categories that a caller may name without the right to be intrusive.",
+      },
+    ),
+    allowed_scripts: texts([], {
+      values: "of script names",
+      complaint: scriptComplaint,
+      description: "Scripts that a caller may name besides those categories.",
+    }),
+  },
+  masscan: {
+    enabled: flag(true, "Whether masscan may be called."),
+    concurrency: integer(1, 1, 16, "Most masscan scans that run at once."),
+    default_rate: integer(
+      1_000,
+      1,
+      100_000,
+      "Packets a second of a scan whose caller names no rate.",
+    ),
+    max_rate: integer(
+      10_000,
+      1,
+      100_000,
+      "Most packets a second that a caller may name.",
+    ),
+    passes: integer(
+      2,
+      1,
+      5,
+      "How often a scan is run and merged. One pass misses open ports.",
+    ),
+    wait_seconds: integer(
+      5,
+      1,
+      60,
+      "How long to wait for late answers after the last packet.",
+    ),
+    max_ports: integer(65_535, 1, 65_535, "Most ports of one scan."),
+  },
+  gobuster: {
+    enabled: flag(true, "Whether gobuster may be called."),
+    concurrency: integer(2, 1, 64, "Most gobuster scans that run at once."),
+    default_threads: integer(
+      10,
+      1,
+      100,
+      "Threads of a scan whose caller names no number.",
+    ),
+    max_threads: integer(40, 1, 100, "Most threads that a caller may name."),
+    wordlist_folders: texts(["config/wordlists"], {
+      values: "of folders",
+      complaint: nothing,
+      description:
+        "Folders whose .txt files are the wordlists that a caller may name. A relative folder starts at the working directory.",
+    }),
+    default_wordlist: text(
+      "common",
+      "the name of a wordlist",
+      wordlistComplaint,
+      "The wordlist of a scan whose caller names none.",
+    ),
+    resolver: textOrNull(
+      "an address or address:port",
+      resolverComplaint,
+      "The name server that the dns mode asks. null takes the system's.",
+    ),
+    request_timeout_seconds: integer(
+      10,
+      1,
+      300,
+      "Seconds that one request of gobuster may take.",
+    ),
+  },
+  breaker: {
+    failure_threshold: integer(
+      5,
+      1,
+      1_000,
+      "Failures in a row after which a tool is no longer called.",
+    ),
+    success_threshold: integer(
+      2,
+      1,
+      100,
+      "Successes in a row after which a tool that was tried again counts as sound.",
+    ),
+    recovery_timeout_seconds: integer(
+      30,
+      1,
+      3_600,
+      "Seconds until a tool that failed is tried again.",
+    ),
+    backoff_multiplier: number(
+      2,
+      1,
+      10,
+      "What that time is multiplied with each time the trial fails.",
+    ),
+    max_recovery_timeout_seconds: integer(
+      600,
+      1,
+      86_400,
+      "Most seconds until a tool that failed is tried again.",
+    ),
+    jitter: number(
+      0.1,
+      0,
+      1,
+      "Share of that time that is random, so that trials do not fall together.",
+    ),
+  },
+  health: {
+    interval_seconds: integer(30, 1, 3_600, "Seconds between two checks."),
+    check_timeout_seconds: integer(
+      5,
+      1,
+      300,
+      "Seconds that one check may take.",
+    ),
+    overall_timeout_seconds: integer(
+      15,
+      1,
+      600,
+      "Seconds that all checks together may take.",
+    ),
+    history: integer(100, 1, 10_000, "How many results are kept."),
+    memory_max_percent: integer(
+      90,
+      1,
+      100,
+      "Share of the machine's memory in use above which health degrades.",
+    ),
+    load_max_per_core: number(
+      4,
+      0.1,
+      1_000,
+      "Load average per core above which health degrades.",
+    ),
+    disk_free_min_bytes: integer(
+      100 * MIB,
+      0,
+      1_024 * 1_024 * MIB,
+      "Free bytes on the disk of the state folder below which health degrades.",
+    ),
+    event_loop_lag_max_ms: integer(
+      500,
+      1,
+      60_000,
+      "Milliseconds that the event loop may be late before health degrades.",
+    ),
+  },
+  mcp: {
+    max_result_tokens: integer(
+      6_000,
+      200,
+      50_000,
+      "Most tokens of an answer whose caller names no number. The rest stays readable.",
+    ),
+  },
+  scans: {
+    keep: integer(500, 1, 100_000, "How many finished scans are kept."),
+    keep_bytes: integer(
+      256 * MIB,
+      MIB,
+      8_192 * MIB,
+      "Most bytes of the scans that are kept; the oldest go first.",
+    ),
+  },
+  state: {
+    folder: text(
+      "state",
+      "a folder",
+      nothing,
+      "Where the server keeps what outlives it. A relative folder starts at the working directory.",
+    ),
+  },
+  log: {
+    level: choice(
+      "info",
+      ["debug", "info", "warning", "error"],
+      "The least severe messages that are logged.",
+    ),
+  },
+} as const satisfies Readonly<Record<string, Section>>;
+
+type Sections = typeof SECTIONS;
+
+/** The whole configuration, checked, clamped and frozen. */
+export type Config = {
+  readonly [S in keyof Sections]: {
+    readonly [K in keyof Sections[S]]: Sections[S][K] extends Key<infer T> ? T
+      : never;
+  };
+};
+
+/** A key's name: `section.key`. */
+export type KeyName = {
+  [S in keyof Sections & string]: `${S}.${keyof Sections[S] & string}`;
+}[keyof Sections & string];
+
+/** What stands under one name. */
+export interface NamedKey {
+  readonly name: KeyName;
+  readonly section: string;
+  readonly key: string;
+  /** Its one environment variable. */
+  readonly variable: string;
+  readonly spec: Key<unknown>;
+}
+
+/** Every key, in order. */
+export const KEYS: readonly NamedKey[] = Object.entries(SECTIONS).flatMap((
+  [section, keys],
+) =>
+  Object.entries(keys).map(([key, spec]): NamedKey => ({
+    name: `${section}.${key}` as KeyName,
+    section,
+    key,
+    variable: `MCP_${section}_${key}`.toUpperCase(),
+    spec,
+  }))
+);
+
+/** The variable that names the configuration file. */
+export const FILE_VARIABLE = "MCP_CONFIG_FILE";
+
+/** Every environment variable that the configuration reads: what `--allow-env` has to name. */
+export const ENVIRONMENT_NAMES: readonly string[] = [
+  FILE_VARIABLE,
+  ...KEYS.map(({ variable }) => variable),
+];
+
+/**
+ * Keys that are read at start only. A reload that changes one keeps the old value until the next
+ * start: a listener does not move, and neither does a store under its scans.
+ */
+export const START_ONLY: readonly KeyName[] = [
+  "server.transport",
+  "server.host",
+  "server.port",
+  "state.folder",
+];

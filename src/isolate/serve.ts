@@ -1,0 +1,457 @@
+/**
+ * The far side of the boundary: what runs inside a tool isolate.
+ *
+ * It is sealed at birth. The first message brings the guardrails, the programs' paths and a port;
+ * after it the isolate listens to that port alone. What comes through the port is a request as text:
+ * it is parsed here, held against the guardrails here, and its command line is built here. Nothing
+ * that main found out about a request is believed.
+ *
+ * The isolate may run one program. It has no network, no file, no environment.
+ *
+ * @module
+ */
+import { AppError, toAppError } from "@/error/app_error.ts";
+import type { Argv } from "@/spawn/argv.ts";
+import type { Exit } from "@/spawn/exit.ts";
+import { spawn } from "@/spawn/spawn.ts";
+import type { Guardrails } from "@/tools/guardrails.ts";
+import type { Plan, Reader, Tool } from "@/tools/tool.ts";
+import { readGrants } from "./grant.ts";
+import { parseAsk, parseBirth } from "./parse.ts";
+import {
+  type Answer,
+  type Ask,
+  type Outcome,
+  type PlanBody,
+  type RequestAsk,
+  SCANS_PER_ISOLATE_MAX,
+} from "./protocol.ts";
+
+/** How often progress is told, at most. */
+const PROGRESS_INTERVAL_MS = 250;
+
+/** Longest run of a probe or of a name look-up. */
+const LOOKUP_TIMEOUT_MS = 20_000;
+
+/** Most bytes of a probe's or a look-up's output. */
+const LOOKUP_BYTES_MAX = 1_048_576;
+
+/** Bytes of stderr's end that are kept for the log. */
+const STDERR_TAIL_BYTES = 2_048;
+
+/** What a tool can be asked besides to scan. */
+export interface Lookups {
+  /** The command line that prints the version, and what finds the version in its output. */
+  readonly version: { readonly argv: Argv; readonly pattern: RegExp };
+  /** A trial that exits 0 only if raw packets can be sent; it stays on loopback. */
+  readonly rawTrial?: Argv;
+  /** The look-up of names: its command line, judged by the guardrails, and its reading. */
+  readonly resolve?: {
+    argv(names: readonly string[], guardrails: Guardrails): Argv;
+    parse(output: string): ReadonlyMap<string, readonly string[]>;
+  };
+}
+
+/** The one thing of an isolate's global scope that is needed: where its birth arrives. */
+export interface BirthChannel {
+  onmessage: ((event: MessageEvent) => void) | null;
+}
+
+/**
+ * Serves a tool from inside its isolate until the isolate is ended.
+ *
+ * @param scope The isolate's global scope.
+ * @param tool The tool.
+ * @param lookups What else its program is asked.
+ */
+export function serveTool<R>(
+  scope: BirthChannel,
+  tool: Tool<R>,
+  lookups: Lookups,
+): void {
+  scope.onmessage = (event: MessageEvent) => {
+    // Sealed: whoever holds the worker object can say nothing more from here on.
+    scope.onmessage = null;
+    const birth = parseBirth(event.data, tool.name);
+    const port = event.ports[0];
+    const program = birth.programs[tool.name];
+    if (port === undefined || program === undefined) {
+      throw new TypeError("Cannot be born: the port or the program is missing");
+    }
+    const server = new ToolServer(
+      tool,
+      lookups,
+      birth.guardrails,
+      program,
+      port,
+    );
+    port.onmessage = (message: MessageEvent) => server.take(message.data);
+    const query = (descriptor: Deno.PermissionDescriptor) =>
+      Deno.permissions.querySync(descriptor).state;
+    const grants = readGrants(Object.values(birth.programs), query);
+    server.answer({ kind: "ready", tool: tool.name, grants });
+  };
+}
+
+class ToolServer<R> {
+  readonly #tool: Tool<R>;
+  readonly #lookups: Lookups;
+  readonly #guardrails: Guardrails;
+  readonly #program: string;
+  readonly #port: MessagePort;
+  readonly #running = new Map<number, AbortController>();
+
+  constructor(
+    tool: Tool<R>,
+    lookups: Lookups,
+    guardrails: Guardrails,
+    program: string,
+    port: MessagePort,
+  ) {
+    this.#tool = tool;
+    this.#lookups = lookups;
+    this.#guardrails = guardrails;
+    this.#program = program;
+    this.#port = port;
+  }
+
+  answer(answer: Answer, transfer: Transferable[] = []): void {
+    this.#port.postMessage(answer, transfer);
+  }
+
+  /** Takes one message. Malformed ones are dropped: they carry no id that could be answered. */
+  take(data: unknown): void {
+    const ask = parseAsk(data);
+    if (ask === null) return;
+    if (ask.kind === "ping") this.answer({ kind: "pong", id: ask.id });
+    else if (ask.kind === "cancel") this.#running.get(ask.id)?.abort();
+    else this.#start(ask);
+  }
+
+  async #start(ask: Exclude<Ask, { kind: "ping" | "cancel" }>): Promise<void> {
+    if (this.#running.has(ask.id)) return;
+    const controller = new AbortController();
+    try {
+      if (this.#running.size >= SCANS_PER_ISOLATE_MAX) {
+        throw new AppError(
+          "queue_full",
+          "Cannot start the scan: too many run; try again later",
+          {
+            retryAfter: 5,
+          },
+        );
+      }
+      this.#running.set(ask.id, controller);
+      await this.#answer(ask, controller.signal);
+    } catch (thrown) {
+      this.answer({
+        kind: "refused",
+        id: ask.id,
+        error: toAppError(thrown).toBody(),
+      });
+    } finally {
+      if (this.#running.get(ask.id) === controller) {
+        this.#running.delete(ask.id);
+      }
+    }
+  }
+
+  async #answer(
+    ask: Exclude<Ask, { kind: "ping" | "cancel" }>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const id = ask.id;
+    if (ask.kind === "plan") {
+      const { plan } = this.#plan(ask);
+      this.answer({ kind: "planned", id, plan: planBody(plan) });
+    } else if (ask.kind === "scan") {
+      const outcome = await this.#scan(ask, signal);
+      this.answer({ kind: "done", id, outcome }, [
+        outcome.raw.buffer as ArrayBuffer,
+      ]);
+    } else if (ask.kind === "resolve") {
+      this.answer({
+        kind: "resolved",
+        id,
+        addresses: await this.#resolve(ask.names, signal),
+      });
+    } else {
+      this.answer({ kind: "probed", id, ...await this.#probe(signal) });
+    }
+  }
+
+  #plan(ask: RequestAsk): { request: R; plan: Plan } {
+    let input: unknown;
+    try {
+      input = JSON.parse(ask.request);
+    } catch {
+      throw new AppError(
+        "invalid_arguments",
+        "Cannot read the arguments: not JSON",
+      );
+    }
+    const request = this.#tool.parse(input, this.#guardrails);
+    const plan = this.#tool.plan(request, {
+      guardrails: this.#guardrails,
+      powers: { rawSockets: ask.rawSockets },
+      resolved: new Map(Object.entries(ask.resolved)),
+    });
+    return { request, plan };
+  }
+
+  async #scan(
+    ask: RequestAsk,
+    signal: AbortSignal,
+  ): Promise<Outcome> {
+    const { request, plan } = this.#plan(ask);
+    const refusal = plan.verdicts.find((verdict) => !verdict.allowed);
+    if (refusal !== undefined || plan.passes.length === 0) {
+      const { code, message } = refusal?.error ??
+        {
+          code: "invalid_arguments" as const,
+          message: "Cannot scan: the plan has no command",
+        };
+      throw new AppError(code, message);
+    }
+    const argv = plan.passes.map((pass) => pass.toJSON());
+    const { targets, scanType } = plan;
+    this.answer({ kind: "started", id: ask.id, argv, targets, scanType });
+    const reader = this.#tool.reader(request, plan, () => performance.now());
+    const output = new Output(reader, this.#guardrails.outputBytesMax);
+    const ticker = setInterval(() => {
+      const progress = reader.progress();
+      this.answer({ kind: "progress", id: ask.id, progress });
+    }, PROGRESS_INTERVAL_MS);
+    try {
+      const exit = await this.#runPasses(plan, reader, output, signal);
+      return outcomeOf(exit, reader, output, {
+        argv,
+        targets,
+        scanType,
+        planNotes: plan.notes,
+      });
+    } finally {
+      clearInterval(ticker);
+    }
+  }
+
+  async #runPasses(
+    plan: Plan,
+    reader: Reader,
+    output: Output,
+    signal: AbortSignal,
+  ): Promise<Exit> {
+    const deadline = performance.now() + plan.timeoutMs;
+    let exit: Exit = { kind: "cancelled" };
+    for (const argv of plan.passes) {
+      const timeoutMs = deadline - performance.now();
+      if (timeoutMs <= 0) return { kind: "timed_out" };
+      if (output.bytesLeft <= 0) return { kind: "output_limit" };
+      exit = await spawn({
+        program: this.#program,
+        argv,
+        timeoutMs,
+        outputBytesMax: output.bytesLeft,
+        signal,
+        stdout: (bytes) => output.stdout(bytes),
+        stderr: (bytes) => output.stderr(bytes),
+        settled: () => reader.settled(),
+      });
+      reader.passEnded(exit);
+      if (
+        exit.kind !== "settled" && !(exit.kind === "exited" && exit.code === 0)
+      ) return exit;
+    }
+    return exit;
+  }
+
+  async #resolve(
+    names: readonly string[],
+    signal: AbortSignal,
+  ): Promise<Record<string, readonly string[]>> {
+    const { resolve } = this.#lookups;
+    if (resolve === undefined) {
+      throw new AppError(
+        "invalid_arguments",
+        "Cannot look names up: this tool does not",
+      );
+    }
+    const argv = resolve.argv(names, this.#guardrails);
+    const { stdout } = await this.#lookUp(argv, signal);
+    return Object.fromEntries(resolve.parse(stdout));
+  }
+
+  async #probe(
+    signal: AbortSignal,
+  ): Promise<{ version: string; rawSockets: boolean | null }> {
+    const { version, rawTrial } = this.#lookups;
+    const [printed, trial] = await Promise.all([
+      this.#lookUp(version.argv, signal),
+      rawTrial === undefined ? null : this.#lookUp(rawTrial, signal),
+    ]);
+    const found = version.pattern.exec(printed.stdout + printed.stderr)?.[1];
+    if (found === undefined) {
+      throw new AppError(
+        "tool_unavailable",
+        `Cannot use "${this.#tool.name}": it says no version`,
+      );
+    }
+    return {
+      version: found.slice(0, 64),
+      rawSockets: trial && isSuccess(trial.exit),
+    };
+  }
+
+  async #lookUp(
+    argv: Argv,
+    signal: AbortSignal,
+  ): Promise<{ exit: Exit; stdout: string; stderr: string }> {
+    const stdout = new Tail(LOOKUP_BYTES_MAX);
+    const stderr = new Tail(STDERR_TAIL_BYTES);
+    const exit = await spawn({
+      program: this.#program,
+      argv,
+      timeoutMs: LOOKUP_TIMEOUT_MS,
+      outputBytesMax: LOOKUP_BYTES_MAX,
+      signal,
+      stdout: (bytes) => stdout.add(bytes),
+      stderr: (bytes) => stderr.add(bytes),
+    });
+    return { exit, stdout: stdout.text(), stderr: stderr.text() };
+  }
+}
+
+/** What the passes of a scan print: handed to the reader, kept as raw up to the cap. */
+class Output {
+  readonly #reader: Reader;
+  readonly #chunks: Uint8Array[] = [];
+  readonly #stderr = new Tail(STDERR_TAIL_BYTES);
+  readonly #bytesMax: number;
+  #bytes = 0;
+
+  constructor(reader: Reader, bytesMax: number) {
+    this.#reader = reader;
+    this.#bytesMax = bytesMax;
+  }
+
+  get bytesLeft(): number {
+    return this.#bytesMax - this.#bytes;
+  }
+
+  stdout(bytes: Uint8Array): void {
+    this.#bytes += bytes.byteLength;
+    this.#chunks.push(bytes);
+    this.#reader.stdout(bytes);
+  }
+
+  stderr(bytes: Uint8Array): void {
+    this.#stderr.add(bytes);
+    this.#reader.stderr(bytes);
+  }
+
+  raw(): Uint8Array {
+    const whole = new Uint8Array(this.#bytes);
+    let offset = 0;
+    for (const chunk of this.#chunks.splice(0)) {
+      whole.set(chunk, offset);
+      offset += chunk.byteLength;
+    }
+    return whole;
+  }
+
+  stderrTail(): string {
+    return this.#stderr.text();
+  }
+}
+
+/** The last bytes of a stream. */
+class Tail {
+  readonly #bytesMax: number;
+  #bytes = new Uint8Array(0);
+
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax;
+  }
+
+  add(bytes: Uint8Array): void {
+    const joined = new Uint8Array(this.#bytes.byteLength + bytes.byteLength);
+    joined.set(this.#bytes);
+    joined.set(bytes, this.#bytes.byteLength);
+    this.#bytes = joined.slice(-this.#bytesMax);
+  }
+
+  text(): string {
+    return new TextDecoder().decode(this.#bytes);
+  }
+}
+
+function isSuccess(exit: Exit): boolean {
+  return exit.kind === "exited" && exit.code === 0;
+}
+
+function planBody(plan: Plan): PlanBody {
+  const { passes, tool: _tool, ...body } = plan;
+  return { ...body, argv: passes.map((pass) => pass.toJSON()) };
+}
+
+function outcomeOf(
+  exit: Exit,
+  reader: Reader,
+  output: Output,
+  made: Pick<Outcome, "argv" | "targets" | "scanType"> & {
+    planNotes: readonly string[];
+  },
+): Outcome {
+  const { report, failure, notes } = reader.finish();
+  const { planNotes, ...facts } = made;
+  return {
+    ...facts,
+    ...verdictOf(exit, failure, report.partial),
+    report,
+    notes: [...planNotes, ...notes],
+    raw: output.raw(),
+    rawTruncated: exit.kind === "output_limit",
+    stderrTail: output.stderrTail(),
+  };
+}
+
+function verdictOf(
+  exit: Exit,
+  failure: Outcome["error"],
+  partial: boolean,
+): Pick<Outcome, "status" | "error"> {
+  switch (exit.kind) {
+    case "timed_out":
+      return {
+        status: "timed_out",
+        error: {
+          code: "timeout",
+          message:
+            "Cannot finish the scan: its time ran out; what was found so far is reported; " +
+            "scan fewer ports or hosts, or raise timeout_seconds",
+        },
+      };
+    case "cancelled":
+      return {
+        status: "cancelled",
+        error: {
+          code: "cancelled",
+          message: "The scan was cancelled; what was found is reported",
+        },
+      };
+    case "output_limit":
+      return {
+        status: "partial",
+        error: {
+          code: "output_limit",
+          message:
+            "Cannot read all of the output: it is over security.max_output_bytes; what was " +
+            "found so far is reported; scan fewer ports or hosts",
+        },
+      };
+    case "exited":
+    case "settled":
+      if (failure !== null) return { status: "failed", error: failure };
+      return { status: partial ? "partial" : "succeeded", error: null };
+  }
+}

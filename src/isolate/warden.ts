@@ -1,0 +1,101 @@
+/// <reference no-default-lib="true" />
+/// <reference lib="deno.worker" />
+/**
+ * The warden: after start-up the only isolate that can start tool isolates.
+ *
+ * The main isolate gave up its right to spawn and so cannot hand it on. When a tool isolate has to
+ * be replaced (a crash, a changed configuration), main asks here. The warden reads the configuration
+ * file itself: main can ask for an isolate, and cannot say by which rules that isolate will live.
+ * It has no network and cannot write, and it runs nothing itself.
+ *
+ * Configuration code is loaded at the first replacement, so that it costs a start nothing.
+ *
+ * @module
+ */
+import type { Guardrails } from "@/tools/guardrails.ts";
+import { isToolName } from "@/tools/tool.ts";
+import { toolGrant } from "./grant.ts";
+import type { Birth } from "./protocol.ts";
+import type {
+  WardenAnswer,
+  WardenAsk,
+  WardenBirth,
+} from "./warden_protocol.ts";
+import { toolWorker } from "./tool_worker.ts";
+
+declare const self: DedicatedWorkerGlobalScope;
+
+/** Most isolates alive at once: three tools, each with one that is draining, and some reserve. */
+const WORKERS_MAX = 16;
+
+const workers = new Map<number, Worker>();
+let birth: WardenBirth | null = null;
+let lastGuardrails: Guardrails | null = null;
+
+self.onmessage = (event: MessageEvent<WardenBirth | WardenAsk>) => {
+  const message = event.data;
+  if (message.kind === "birth") {
+    // Taken once: rules and programs are those of the start.
+    birth ??= message;
+    lastGuardrails ??= message.guardrails;
+  } else if (message.kind === "end") {
+    workers.get(message.key)?.terminate();
+    workers.delete(message.key);
+  } else if (
+    message.kind === "start" && birth !== null && event.ports[0] !== undefined
+  ) {
+    start(birth, message, event.ports[0]).catch((thrown) =>
+      tell(message.key, String(thrown))
+    );
+  }
+};
+
+async function start(
+  born: WardenBirth,
+  ask: WardenAsk & { kind: "start" },
+  port: MessagePort,
+): Promise<void> {
+  const program = isToolName(ask.tool) ? born.programs[ask.tool] : undefined;
+  if (program === undefined) throw new TypeError("no such tool");
+  if (workers.size >= WORKERS_MAX || workers.has(ask.key)) {
+    throw new RangeError("too many");
+  }
+  lastGuardrails = await readGuardrails(born.env) ?? lastGuardrails ??
+    born.guardrails;
+  const worker = toolWorker(ask.tool, toolGrant(program));
+  worker.onerror = (event) => {
+    event.preventDefault();
+    worker.terminate();
+    workers.delete(ask.key);
+    tell(ask.key, event.message);
+  };
+  workers.set(ask.key, worker);
+  const message: Birth = {
+    kind: "birth",
+    tool: ask.tool,
+    programs: born.programs,
+    guardrails: lastGuardrails,
+  };
+  worker.postMessage(message, [port]);
+}
+
+/** Reads the rules as the file has them now; null where it cannot be read or is refused. */
+async function readGuardrails(
+  env: Readonly<Record<string, string>>,
+): Promise<Guardrails | null> {
+  try {
+    const { readConfig } = await import("@/config/boot.ts");
+    const { readCatalogue } = await import("@/config/catalogue.ts");
+    const { guardrailsOf } = await import("@/config/guardrails.ts");
+    const { config } = await readConfig(env);
+    const wordlists = await readCatalogue(config.gobuster.wordlist_folders);
+    return guardrailsOf(config, wordlists);
+  } catch {
+    // The old rules stay in force; main refuses the same file and logs why.
+    return null;
+  }
+}
+
+function tell(key: number, detail: string): void {
+  self.postMessage({ kind: "died", key, detail } satisfies WardenAnswer);
+}

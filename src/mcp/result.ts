@@ -1,0 +1,277 @@
+/**
+ * The answer about a scan: `structuredContent` for programs and for the models whose client shows
+ * it, and a text for all others, together within a budget of tokens.
+ *
+ * The specification advises to repeat the JSON in the text for old clients. Here the text says the
+ * same findings in a form about half as long, because a client that shows both would otherwise pay
+ * twice for every finding; both parts count against the budget, and both show the same page.
+ *
+ * @module
+ */
+import type { ErrorBody } from "@/error/app_error.ts";
+import { errorText } from "@/error/mcp_result.ts";
+import type { Scan, ScanStatus } from "@/scans/scan.ts";
+import { jsonTokensOf, shorten, tokensOf } from "./budget.ts";
+import { EVERYTHING, type Page, pageOf, type PageQuery } from "./page.ts";
+import { summarize } from "./summary.ts";
+import { provenanceOf, SUSPICIOUS_NOTE, UNTRUSTED_NOTE } from "./text.ts";
+
+/** Longest target that an answer repeats. */
+const TARGET_LENGTH_MAX = 200;
+
+/** Share of the budget above which a command line is shortened. */
+const ARGV_SHARE = 0.15;
+
+/** Tokens of a shortened command line that stay. */
+const ARGV_KEPT = 16;
+
+/** Below this many tokens an answer holds no more than what a model needs to go on. */
+const LEAN_BELOW = 700;
+
+/** What a tool answers: JSON for programs, text for a model. */
+export interface Answer {
+  readonly structuredContent: Readonly<Record<string, unknown>>;
+  readonly text: string;
+  readonly isError: boolean;
+}
+
+/** The fields that stand for a scan; the first five wherever it is named. */
+export interface Head {
+  readonly scan_id: string;
+  readonly tool: string;
+  readonly target: string;
+  readonly status: ScanStatus;
+  readonly summary: string;
+  readonly scan_type?: string;
+  readonly started_at?: string | null;
+  readonly finished_at?: string | null;
+  readonly duration_seconds?: number | null;
+  readonly argv?: readonly (readonly string[])[];
+  readonly notes?: readonly string[];
+  readonly trace_id?: string;
+}
+
+/** How the rest of a cut answer is asked for, given the next cursor. */
+export type NextCall = (cursor: string, query: PageQuery) => string;
+
+/** Options of {@linkcode scanAnswer}. */
+export interface AnswerOptions {
+  /** Most tokens of JSON and text together. */
+  readonly tokensMax: number;
+  /**
+   * Which findings.
+   *
+   * @default {EVERYTHING}
+   */
+  readonly query?: PageQuery;
+  /** How the rest is asked for. */
+  readonly next: NextCall;
+  /**
+   * `call` answers with every field of a scan and counts a failed scan as an error; `results` is
+   * asked for findings and repeats no more of the scan than its id and state.
+   */
+  readonly form: "call" | "results";
+}
+
+/**
+ * Answers with a scan and its findings.
+ *
+ * @param scan The scan, over or not.
+ * @param options Budget, query and form.
+ * @returns The answer, within the budget.
+ */
+export function scanAnswer(scan: Scan, options: AnswerOptions): Answer {
+  const lean = options.form === "results" || options.tokensMax < LEAN_BELOW;
+  const head = lean ? leanHead(scan) : fullHead(scan, options.tokensMax);
+  if (scan.report === null) return compose(scan, head, null, options);
+  const query = options.query ?? EVERYTHING;
+  let budget = options.tokensMax - priceOf(compose(scan, head, null, options));
+  let page = pageOf(scan.report, query, budget);
+  let answer = compose(scan, head, page, options);
+  // The parts were priced one by one; what the whole costs more is taken off and tried again.
+  for (let tries = 0; tries < 8; tries++) {
+    const over = priceOf(answer) - options.tokensMax;
+    if (over <= 0 || page.shortened) break;
+    budget -= over;
+    page = pageOf(scan.report, query, budget);
+    answer = compose(scan, head, page, options);
+  }
+  return answer;
+}
+
+/**
+ * Prices an answer.
+ *
+ * @param answer The answer.
+ * @returns Estimated tokens of its JSON and text together.
+ */
+export function priceOf(answer: Answer): number {
+  return jsonTokensOf(answer.structuredContent) + tokensOf(answer.text);
+}
+
+/**
+ * Says the time as the contract has it.
+ *
+ * @param ms Milliseconds since the epoch.
+ * @returns ISO 8601 in UTC, or null.
+ */
+export function isoTime(ms: number | null): string | null {
+  return ms === null ? null : new Date(ms).toISOString();
+}
+
+/**
+ * Gives the seconds that a scan took.
+ *
+ * @param scan The scan.
+ * @returns Seconds with three decimals, or null while it runs.
+ */
+export function durationOf(scan: Scan): number | null {
+  if (scan.startedAt === null || scan.finishedAt === null) return null;
+  return Math.max(0, Math.round(scan.finishedAt - scan.startedAt)) / 1000;
+}
+
+/**
+ * Gives the fields that stand for a scan wherever it is named.
+ *
+ * @param scan The scan.
+ * @returns Id, tool, target, state and summary.
+ */
+export function leanHead(scan: Scan): Head {
+  return {
+    scan_id: scan.id,
+    tool: scan.tool,
+    target: shorten(scan.target, 60),
+    status: scan.status,
+    summary: summarize(scan),
+  };
+}
+
+function fullHead(scan: Scan, tokensMax: number): Head {
+  return {
+    scan_id: scan.id,
+    tool: scan.tool,
+    target: shorten(scan.target, TARGET_LENGTH_MAX),
+    status: scan.status,
+    scan_type: scan.scanType,
+    started_at: isoTime(scan.startedAt),
+    finished_at: isoTime(scan.finishedAt),
+    duration_seconds: durationOf(scan),
+    argv: argvOf(scan, tokensMax * ARGV_SHARE),
+    summary: summarize(scan),
+    notes: notesOf(scan.notes, tokensMax * ARGV_SHARE),
+    trace_id: scan.traceId,
+  };
+}
+
+function argvOf(
+  { argv, id }: Scan,
+  tokensMax: number,
+): readonly (readonly string[])[] {
+  if (jsonTokensOf(argv) <= tokensMax) return argv;
+  return argv.slice(0, 1).map((line) => {
+    const kept = line.slice(0, ARGV_KEPT).map((token) => shorten(token, 40));
+    const left = argv.length - 1;
+    const lines = left === 0 ? "" : ` and ${left} more command lines`;
+    return [
+      ...kept,
+      `… ${line.length - kept.length} more words${lines} in scan://${id}`,
+    ];
+  });
+}
+
+function notesOf(
+  notes: readonly string[],
+  tokensMax: number,
+): readonly string[] {
+  let left = tokensMax;
+  return notes.filter((note) => (left -= jsonTokensOf(note)) >= 0);
+}
+
+function compose(
+  scan: Scan,
+  head: Head,
+  page: Page | null,
+  options: AnswerOptions,
+): Answer {
+  const { error } = scan;
+  const query = options.query ?? EVERYTHING;
+  const truncated = truncatedOf(page, query, options.next);
+  const structuredContent = {
+    ...head,
+    ...(error === null ? {} : { error }),
+    ...(page === null
+      ? {}
+      : page.hosts === null
+      ? { report: page.report }
+      : { hosts: page.hosts }),
+    ...(page !== null && options.form === "results"
+      ? { matched: page.total }
+      : {}),
+    ...(truncated === null ? {} : { truncated }),
+  };
+  const lines = [
+    `Scan ${scan.id} (${scan.tool}). ${head.summary}`,
+    ...(error === null ? [] : [errorText(error)]),
+    ...(head.notes ?? []),
+    ...pageLines(page),
+    ...(truncated === null ? [] : [truncatedText(truncated)]),
+  ];
+  // Asking for the findings of a failed scan is no failure.
+  const isError = error !== null && options.form === "call";
+  return { structuredContent, text: lines.join("\n"), isError };
+}
+
+function pageLines(page: Page | null): string[] {
+  if (page === null) return [];
+  const { untrusted, suspicious } = provenanceOf(page.report);
+  return [
+    ...(untrusted ? [UNTRUSTED_NOTE] : []),
+    ...(suspicious ? [SUSPICIOUS_NOTE] : []),
+    ...page.lines,
+  ];
+}
+
+/** What is left out and how to get it. */
+interface Truncated {
+  readonly shown: number;
+  readonly total: number;
+  readonly next: string;
+  readonly details?: string;
+}
+
+function truncatedOf(
+  page: Page | null,
+  query: PageQuery,
+  next: NextCall,
+): Truncated | null {
+  if (page === null || (page.next === null && !page.shortened)) return null;
+  return {
+    shown: page.shown,
+    total: page.total,
+    next: page.next === null ? "" : next(String(page.next), query),
+    ...(page.shortened
+      ? { details: "left out: too large; raise max_tokens" }
+      : {}),
+  };
+}
+
+function truncatedText(truncated: Truncated): string {
+  const rest = truncated.next === "" ? "" : ` The rest: ${truncated.next}`;
+  return `Shown ${truncated.shown} of ${truncated.total} findings${
+    truncated.details === undefined ? "" : `, details ${truncated.details}`
+  }.${rest}`;
+}
+
+/**
+ * Answers with an error alone.
+ *
+ * @param error The error.
+ * @returns The answer.
+ */
+export function errorAnswer(error: ErrorBody): Answer {
+  return {
+    structuredContent: { error },
+    text: errorText(error),
+    isError: true,
+  };
+}

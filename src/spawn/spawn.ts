@@ -1,0 +1,216 @@
+/**
+ * The one place that starts a process.
+ *
+ * A child gets a command line that {@linkcode Argv} built, no environment, no stdin and a working
+ * directory in which nobody can create a file. Its output is read as it comes, counted, handed on
+ * and forgotten here, so a flood costs no memory; past the cap the child is ended. It ends by
+ * itself, by its deadline, by its caller, by its cap, or because its reader says that nothing more
+ * will come: always by SIGTERM first, by SIGKILL after a grace period, and the promise resolves only
+ * after the kernel has said that the process is gone.
+ *
+ * The working directory is `/proc`: a tool that drops a file where it stands (masscan's
+ * `paused.conf` when a terminal's Ctrl-C reaches it) fails to, even as root.
+ *
+ * @module
+ */
+import { AppError } from "@/error/app_error.ts";
+import { Argv } from "./argv.ts";
+import type { Exit } from "./exit.ts";
+
+/** Time between SIGTERM and SIGKILL: small enough that a cancel is done within a second. */
+const KILL_GRACE_MS = 500;
+
+/** How long output is still read after the process itself is gone: a grandchild may hold the pipe. */
+const DRAIN_MS = 250;
+
+/** How often the reader is asked whether anything more is to come. */
+const SETTLED_POLL_MS = 200;
+
+/** Longest time a killed process may take to be reaped before that is reported as a fault. */
+const REAP_MS = 5_000;
+
+const WORKING_DIRECTORY = "/proc";
+
+/** What {@linkcode spawn} needs. */
+export interface SpawnOptions {
+  /** Absolute path of the program; Deno refuses any that the isolate's grant does not name. */
+  readonly program: string;
+  /** The command line. */
+  readonly argv: Argv;
+  /** Milliseconds after which the child is ended. */
+  readonly timeoutMs: number;
+  /** Most bytes of stdout, and as many of stderr. */
+  readonly outputBytesMax: number;
+  /** Aborts to cancel. */
+  readonly signal: AbortSignal;
+  /** Takes stdout as it comes, never more than the cap. */
+  readonly stdout: (bytes: Uint8Array) => void;
+  /** Takes stderr as it comes, never more than the cap. */
+  readonly stderr: (bytes: Uint8Array) => void;
+  /** Asked now and then; `true` ends the child as one that has nothing more to say. */
+  readonly settled?: () => boolean;
+}
+
+/**
+ * Runs a program to its end.
+ *
+ * @param options What to run, within which limits, and where its output goes.
+ * @returns How it ended; by then the process is gone.
+ * @throws {AppError} `tool_unavailable` if it cannot be started, `internal` if it cannot be ended.
+ */
+export async function spawn(options: SpawnOptions): Promise<Exit> {
+  if (options.signal.aborted) return { kind: "cancelled" };
+  const child = start(options);
+  const ending = new Ending(child);
+  const cancel = () => ending.begin({ kind: "cancelled" });
+  const deadline = setTimeout(
+    () => ending.begin({ kind: "timed_out" }),
+    options.timeoutMs,
+  );
+  const poll = options.settled && setInterval(() => {
+    if (options.settled?.()) ending.begin({ kind: "settled" });
+  }, SETTLED_POLL_MS);
+  options.signal.addEventListener("abort", cancel, { once: true });
+  const overflow = () => ending.begin({ kind: "output_limit" });
+  const out = pump(
+    child.stdout,
+    options.outputBytesMax,
+    options.stdout,
+    overflow,
+  );
+  const err = pump(
+    child.stderr,
+    options.outputBytesMax,
+    options.stderr,
+    overflow,
+  );
+  try {
+    const status = await ending.reaped();
+    await drain([out, err]);
+    return ending.exit ??
+      { kind: "exited", code: status.code, signal: status.signal };
+  } finally {
+    clearTimeout(deadline);
+    clearInterval(poll);
+    options.signal.removeEventListener("abort", cancel);
+  }
+}
+
+function start(options: SpawnOptions): Deno.ChildProcess {
+  try {
+    return new Deno.Command(options.program, {
+      args: [...Argv.tokensOf(options.argv)],
+      clearEnv: true,
+      cwd: WORKING_DIRECTORY,
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+  } catch (thrown) {
+    if (thrown instanceof TypeError) throw thrown;
+    throw new AppError(
+      "tool_unavailable",
+      `Cannot start "${
+        options.argv.toJSON()[0]
+      }": the program is missing or not permitted; ` +
+        `run scripts/setup.sh and the doctor`,
+      { detail: String(thrown), cause: thrown },
+    );
+  }
+}
+
+/** The end of a child that we bring about: begun once, with the first reason. */
+class Ending {
+  readonly #child: Deno.ChildProcess;
+  readonly #unkillable = Promise.withResolvers<never>();
+  readonly #timers: ReturnType<typeof setTimeout>[] = [];
+  #exit: Exit | null = null;
+
+  constructor(child: Deno.ChildProcess) {
+    this.#child = child;
+    // Awaited only through the race in reaped(); a rejection after that race is of no concern.
+    this.#unkillable.promise.catch(() => {});
+  }
+
+  /** Why it was ended, or null if it was not. */
+  get exit(): Exit | null {
+    return this.#exit;
+  }
+
+  begin(exit: Exit): void {
+    if (this.#exit !== null) return;
+    this.#exit = exit;
+    this.#kill("SIGTERM");
+    this.#timers.push(setTimeout(() => this.#kill("SIGKILL"), KILL_GRACE_MS));
+    this.#timers.push(setTimeout(() => {
+      this.#unkillable.reject(
+        new AppError(
+          "internal",
+          "Cannot end the scanner: it does not die; see the server log",
+          {
+            detail: `pid ${this.#child.pid} survived SIGKILL for ${REAP_MS} ms`,
+          },
+        ),
+      );
+    }, KILL_GRACE_MS + REAP_MS));
+  }
+
+  async reaped(): Promise<Deno.CommandStatus> {
+    try {
+      return await Promise.race([this.#child.status, this.#unkillable.promise]);
+    } finally {
+      for (const timer of this.#timers) clearTimeout(timer);
+    }
+  }
+
+  #kill(signal: Deno.Signal): void {
+    try {
+      this.#child.kill(signal);
+    } catch (thrown) {
+      // It ended between the decision and the signal: that is what was wanted.
+      if (
+        !(thrown instanceof TypeError) &&
+        !(thrown instanceof Deno.errors.NotFound)
+      ) throw thrown;
+    }
+  }
+}
+
+/** One stream on its way to its taker. */
+interface Pump {
+  readonly done: Promise<void>;
+  readonly stop: () => Promise<void>;
+}
+
+function pump(
+  stream: ReadableStream<Uint8Array>,
+  bytesMax: number,
+  take: (bytes: Uint8Array) => void,
+  overflow: () => void,
+): Pump {
+  const reader = stream.getReader();
+  let left = bytesMax;
+  const done = (async () => {
+    for (;;) {
+      const { value, done } = await reader.read();
+      if (done) return;
+      const kept = value.byteLength > left ? value.subarray(0, left) : value;
+      left -= kept.byteLength;
+      if (kept.byteLength > 0) take(kept);
+      // Reading goes on after the cap, into nothing, so that the child is not held in a write.
+      if (kept.byteLength < value.byteLength) overflow();
+    }
+  })();
+  return { done, stop: () => reader.cancel() };
+}
+
+async function drain(pumps: readonly Pump[]): Promise<void> {
+  const late = Promise.withResolvers<void>();
+  const timer = setTimeout(() => late.resolve(), DRAIN_MS);
+  await Promise.race([
+    Promise.all(pumps.map((pump) => pump.done)),
+    late.promise,
+  ]);
+  clearTimeout(timer);
+  await Promise.all(pumps.map((pump) => pump.stop()));
+}

@@ -1,0 +1,53 @@
+/**
+ * The deadline of one scan as a guardrail. A request above the limit is refused with the number
+ * rather than cut: a scan that ends early without a word looks complete.
+ *
+ * @module
+ */
+import { integer } from "./field.ts";
+import type { Guardrails } from "./guardrails.ts";
+import type { Verdict } from "./tool.ts";
+
+/** The field `timeout_seconds` of every tool. */
+export const TIMEOUT_FIELD = integer(
+  "Deadline in seconds; the server has a default and a limit.",
+  1,
+  86_400,
+);
+
+/**
+ * Judges the deadline of a request.
+ *
+ * @param seconds What the request asks for, if anything.
+ * @param guardrails Default and limit.
+ * @returns The verdict `timeout`, and the deadline to use.
+ */
+export function judgeTimeout(
+  seconds: number | undefined,
+  guardrails: Guardrails,
+): { verdict: Verdict; timeoutMs: number } {
+  const { timeoutSecondsDefault, timeoutSecondsMax } = guardrails;
+  const asked = seconds ?? Math.min(timeoutSecondsDefault, timeoutSecondsMax);
+  const guardrail = "timeout";
+  if (asked <= timeoutSecondsMax) {
+    return {
+      verdict: {
+        guardrail,
+        allowed: true,
+        reason: `${asked} s, at most ${timeoutSecondsMax} s`,
+      },
+      timeoutMs: asked * 1000,
+    };
+  }
+  const message =
+    `Cannot run for ${asked} s: the limit is ${timeoutSecondsMax} s; leave timeout_seconds out or use ${timeoutSecondsMax} or less`;
+  return {
+    verdict: {
+      guardrail,
+      allowed: false,
+      reason: message,
+      error: { code: "invalid_arguments", message },
+    },
+    timeoutMs: timeoutSecondsMax * 1000,
+  };
+}

@@ -1,0 +1,879 @@
+/**
+ * What this program promises, one entry a promise. A test cites the entries that it proves with
+ * {@linkcode verifies}; `tests/tidy/requirements_test.ts` fails on an entry without a test and on a
+ * citation without an entry. The source names where the promise was made: the issue that asked for
+ * it, or the design page.
+ *
+ * @module
+ */
+
+/** A promise. */
+export interface Requirement {
+  /** Area and name, lower case: `nmap.injection.refused`. */
+  readonly id: string;
+  /** What holds, in a sentence that can be false. */
+  readonly behaviour: string;
+  /** Who asked for it. */
+  readonly source: "issue 2" | "DESIGN";
+}
+
+/** Every promise, in the order of the issue. */
+export const REQUIREMENTS = [
+  // For the person
+  {
+    id: "setup.idempotent",
+    behaviour:
+      "scripts/setup.sh run a second time changes nothing and ends with 0",
+    source: "issue 2",
+  },
+  {
+    id: "setup.check_changes_nothing",
+    behaviour:
+      "scripts/setup.sh --check says what is missing and writes nothing",
+    source: "issue 2",
+  },
+  {
+    id: "setup.no_apt_says_what_to_install",
+    behaviour:
+      "On a system without apt, scripts/setup.sh names what has to be installed",
+    source: "issue 2",
+  },
+  {
+    id: "readme.links_resolve",
+    behaviour: "Every link of the README that names a file names one",
+    source: "issue 2",
+  },
+  {
+    id: "readme.commands_exist",
+    behaviour: "Every deno task that the README names is in deno.json",
+    source: "issue 2",
+  },
+  {
+    id: "readme.config_pastes",
+    behaviour:
+      "The mcpServers JSON of the README parses and starts this server",
+    source: "issue 2",
+  },
+  {
+    id: "demo.runs",
+    behaviour:
+      "deno task demo lists the tools, scans, shows three refusals and ends with 0",
+    source: "issue 2",
+  },
+  {
+    id: "serve.no_net",
+    behaviour: "The stdio server is started without any network permission",
+    source: "issue 2",
+  },
+  {
+    id: "serve.flags.pinned",
+    behaviour:
+      "The flags of deno task serve are the written ones: run three names, named reads, one write, named env, no prompt",
+    source: "issue 2",
+  },
+  {
+    id: "serve.flags.minimal",
+    behaviour:
+      "The server reads and writes no path outside of the ones its flags name",
+    source: "issue 2",
+  },
+  {
+    id: "serve.stdout.frames_only",
+    behaviour: "Standard output carries protocol frames and nothing else",
+    source: "issue 2",
+  },
+  {
+    id: "serve.logs.json_on_stderr",
+    behaviour: "Logs are JSON, one object a line, on standard error",
+    source: "issue 2",
+  },
+  {
+    id: "serve.ends_with_stdin",
+    behaviour:
+      "When its client goes, the server ends and leaves no process behind",
+    source: "issue 2",
+  },
+  {
+    id: "cli.scan.exit_codes",
+    behaviour:
+      "deno task scan ends with 0 done, 2 refused, 3 failed, 4 timed out, 130 interrupted",
+    source: "issue 2",
+  },
+  {
+    id: "cli.scan.interrupt_leaves_nothing",
+    behaviour:
+      "An interrupt stops the scan of deno task scan and leaves no process behind",
+    source: "issue 2",
+  },
+  {
+    id: "cli.scan.json",
+    behaviour:
+      "deno task scan --json prints one JSON document and nothing else",
+    source: "issue 2",
+  },
+  {
+    id: "cli.scan.table_and_bar",
+    behaviour:
+      "deno task scan shows a progress bar with the time left on a terminal and a table at the end",
+    source: "issue 2",
+  },
+  {
+    id: "doctor.findings_have_remedies",
+    behaviour:
+      "Every finding of deno task doctor that is not good names its remedy, and the exit code tells",
+    source: "issue 2",
+  },
+  {
+    id: "doctor.json",
+    behaviour: "deno task doctor --json prints its findings as JSON",
+    source: "issue 2",
+  },
+
+  // Isolates
+  {
+    id: "isolate.grants.pinned",
+    behaviour:
+      "Each isolate reads back exactly the permissions that are written for it",
+    source: "DESIGN",
+  },
+  {
+    id: "isolate.wider_grant_fails_start",
+    behaviour:
+      "Start-up fails when an isolate may do more than its grant writes",
+    source: "issue 2",
+  },
+  {
+    id: "isolate.main_cannot_spawn",
+    behaviour:
+      "After start-up, code in the main isolate can start no process and no isolate with run",
+    source: "issue 2",
+  },
+  {
+    id: "isolate.guardrails_sealed",
+    behaviour:
+      "No message of the main isolate changes the guardrails of a tool isolate",
+    source: "DESIGN",
+  },
+  {
+    id: "isolate.no_argv_crosses",
+    behaviour:
+      "No message makes a tool isolate run a program, a flag or a target that its guardrails refuse",
+    source: "DESIGN",
+  },
+  {
+    id: "isolate.checked_twice",
+    behaviour:
+      "A request that main let through is parsed and judged in the tool isolate again",
+    source: "DESIGN",
+  },
+  {
+    id: "isolate.messages.malformed",
+    behaviour: "Malformed messages are refused on both sides and survived",
+    source: "issue 2",
+  },
+  {
+    id: "isolate.messages.flood",
+    behaviour: "A flood of messages is survived with bounded memory",
+    source: "issue 2",
+  },
+  {
+    id: "isolate.crash.answered",
+    behaviour:
+      "Every call in flight on a crashed isolate is answered with tool_unavailable",
+    source: "issue 2",
+  },
+  {
+    id: "isolate.crash.replaced",
+    behaviour:
+      "A crashed isolate is replaced by one with the same grant and guardrails",
+    source: "issue 2",
+  },
+  {
+    id: "isolate.cancel_is_a_message",
+    behaviour: "Cancelling crosses to the tool isolate and ends its child",
+    source: "issue 2",
+  },
+  {
+    id: "isolate.graph.short",
+    behaviour:
+      "A tool isolate loads only error, spawn, scope, tools, isolate and the packages written down",
+    source: "DESIGN",
+  },
+  {
+    id: "isolate.error_is_data",
+    behaviour: "An error crosses the boundary as code and message only",
+    source: "DESIGN",
+  },
+
+  // Spawn
+  {
+    id: "spawn.one_place",
+    behaviour: "Deno.Command occurs in src/spawn only",
+    source: "DESIGN",
+  },
+  {
+    id: "spawn.clean_environment",
+    behaviour:
+      "A child gets no environment of the server, a fixed working directory and no standard input",
+    source: "DESIGN",
+  },
+  {
+    id: "spawn.output_limit",
+    behaviour:
+      "A child that prints more than max_output_bytes is killed and the call fails with output_limit and what was parsed",
+    source: "issue 2",
+  },
+  {
+    id: "spawn.output_limit.stderr",
+    behaviour: "A flood on standard error is bounded as one on standard output",
+    source: "issue 2",
+  },
+  {
+    id: "spawn.deadline",
+    behaviour:
+      "A child past its deadline is ended and the call fails with timeout",
+    source: "issue 2",
+  },
+  {
+    id: "spawn.stubborn_child_killed",
+    behaviour: "A child that ignores TERM, INT and HUP is killed",
+    source: "issue 2",
+  },
+  {
+    id: "spawn.no_zombie",
+    behaviour: "No zombie and no descendant of a child is left after its call",
+    source: "issue 2",
+  },
+  {
+    id: "spawn.flood_bounded_memory",
+    behaviour: "Memory stays bounded while a child floods",
+    source: "issue 2",
+  },
+  {
+    id: "spawn.held_pipe",
+    behaviour:
+      "A descendant that keeps the pipe open does not keep the call open",
+    source: "issue 2",
+  },
+  {
+    id: "argv.forgery_refused",
+    behaviour:
+      "Only Argv.build makes what spawn takes; every look-alike is refused",
+    source: "DESIGN",
+  },
+  {
+    id: "argv.no_leading_dash",
+    behaviour: "No value of a user begins with a dash in a command line",
+    source: "DESIGN",
+  },
+  {
+    id: "argv.golden",
+    behaviour: "The command line of each request is pinned byte for byte",
+    source: "issue 2",
+  },
+
+  // Requests
+  {
+    id: "request.sizes_capped",
+    behaviour:
+      "Input is refused for size, then for depth, before anything parses it",
+    source: "DESIGN",
+  },
+  {
+    id: "request.unknown_field_refused",
+    behaviour: "An unknown field of a request is refused by name",
+    source: "DESIGN",
+  },
+  {
+    id: "extra_args.allowlist",
+    behaviour:
+      "A token of extra_args that is no allowed flag nor the value of one is refused",
+    source: "DESIGN",
+  },
+  {
+    id: "extra_args.tokenizer",
+    behaviour:
+      "extra_args is split without a shell; text with a shell's characters stays one value or is refused",
+    source: "DESIGN",
+  },
+  {
+    id: "extra_args.folded",
+    behaviour:
+      "A flag of extra_args is folded into the typed field it stands for",
+    source: "DESIGN",
+  },
+  {
+    id: "injection.refused",
+    behaviour:
+      "Every entry of the injection table is refused with its code in every string field",
+    source: "issue 2",
+  },
+  {
+    id: "injection.nothing_spawned",
+    behaviour: "A refused request starts no process",
+    source: "issue 2",
+  },
+  {
+    id: "nmap.injection.refused",
+    behaviour:
+      "nmap is never started with a file flag, a script path or a bundled option of a user",
+    source: "issue 2",
+  },
+  {
+    id: "rules.allow_and_deny",
+    behaviour:
+      "Each guardrail has a fixture that it allows and one that it refuses",
+    source: "issue 2",
+  },
+  {
+    id: "ports.grammar",
+    behaviour:
+      "Ports are digits, commas, ranges from 1 to 65535 and T: or U: prefixes, counted against a limit",
+    source: "issue 2",
+  },
+
+  // Scope
+  {
+    id: "scope.default_private",
+    behaviour:
+      "Without configuration only loopback and private addresses may be scanned",
+    source: "DESIGN",
+  },
+  {
+    id: "scope.allowed_and_denied_subnets",
+    behaviour:
+      "allowed_subnets widens the scope and denied_subnets beats everything",
+    source: "DESIGN",
+  },
+  {
+    id: "scope.strict_addresses",
+    behaviour:
+      "0x7f.1, 010.0.0.1, ::ffff:8.8.8.8 and the like are refused, never read as something else",
+    source: "issue 2",
+  },
+  {
+    id: "scope.network_size",
+    behaviour:
+      "A network over max_network_size is refused with the largest prefix allowed and an example",
+    source: "issue 2",
+  },
+  {
+    id: "scope.ipv6",
+    behaviour: "IPv6 addresses, networks and names follow the same rules",
+    source: "issue 2",
+  },
+  {
+    id: "scope.names.suffix",
+    behaviour: "A host name outside of allowed_host_suffixes is refused",
+    source: "DESIGN",
+  },
+  {
+    id: "scope.names.every_address",
+    behaviour:
+      "A host name is refused when any address that it resolves to is not allowed",
+    source: "DESIGN",
+  },
+  {
+    id: "scope.names.pinned",
+    behaviour: "The resolved address is what gets scanned, not the name",
+    source: "issue 2",
+  },
+  {
+    id: "scope.forgery_refused",
+    behaviour: "Only the scope makes a Target; every look-alike is refused",
+    source: "DESIGN",
+  },
+
+  // nmap
+  {
+    id: "nmap.defaults",
+    behaviour:
+      "Left out options of nmap become the restrained defaults of the configuration",
+    source: "DESIGN",
+  },
+  {
+    id: "nmap.paces",
+    behaviour:
+      "A pace is used only where the configuration allows it and changes the command line as written",
+    source: "DESIGN",
+  },
+  {
+    id: "nmap.scripts.allowlist",
+    behaviour:
+      "Scripts outside of the categories and names allowed are refused; a path is always refused",
+    source: "DESIGN",
+  },
+  {
+    id: "nmap.intrusive_gate",
+    behaviour:
+      "-A, -O, vuln, timing 5 and script arguments are refused with intrusive_not_allowed unless the configuration allows them",
+    source: "DESIGN",
+  },
+  {
+    id: "nmap.raw_honest",
+    behaviour:
+      "A scan that needs raw sockets is refused with the remedy where the host lacks them, and never downgraded",
+    source: "issue 2",
+  },
+  {
+    id: "nmap.scan_type_reported",
+    behaviour: "The result says which scan_type was used",
+    source: "issue 2",
+  },
+  {
+    id: "nmap.report.complete",
+    behaviour:
+      "nmap's hosts, ports, services, OS matches, scripts, traceroute and statistics are in the report",
+    source: "issue 2",
+  },
+  {
+    id: "nmap.report.partial",
+    behaviour:
+      "A killed nmap keeps the hosts seen so far and the report is marked partial",
+    source: "issue 2",
+  },
+  {
+    id: "nmap.report.hostile_xml",
+    behaviour:
+      "Hostile XML ends in a report or a code, with bounded memory, never in anything else",
+    source: "issue 2",
+  },
+  {
+    id: "nmap.real",
+    behaviour: "The real nmap scans loopback through the whole server",
+    source: "issue 2",
+  },
+
+  // masscan
+  {
+    id: "masscan.rate_cap",
+    behaviour: "A masscan rate over the cap is refused",
+    source: "DESIGN",
+  },
+  {
+    id: "masscan.always_ends",
+    behaviour: "masscan ends although it hangs on an idle interface",
+    source: "issue 2",
+  },
+  {
+    id: "masscan.loses_nothing",
+    behaviour:
+      "Everything that masscan printed is in the report however it ended",
+    source: "issue 2",
+  },
+  {
+    id: "masscan.leaves_no_file",
+    behaviour: "masscan leaves no paused.conf and no other file behind",
+    source: "issue 2",
+  },
+  {
+    id: "masscan.passes_merged",
+    behaviour:
+      "masscan runs its passes with different seeds, merges them and says that absence is no proof",
+    source: "issue 2",
+  },
+  {
+    id: "masscan.unusable_says_so",
+    behaviour:
+      "masscan on loopback or without raw sockets is refused with what to use instead",
+    source: "issue 2",
+  },
+  {
+    id: "masscan.real",
+    behaviour: "The real masscan finds the lab's inventory through the server",
+    source: "issue 2",
+  },
+
+  // gobuster
+  {
+    id: "gobuster.wordlist_by_name",
+    behaviour:
+      "A wordlist is a name of the catalogue; a path, .. and a symlink out of it are refused",
+    source: "issue 2",
+  },
+  {
+    id: "gobuster.threads_cap",
+    behaviour: "Threads over the cap are refused",
+    source: "issue 2",
+  },
+  {
+    id: "gobuster.url_rules",
+    behaviour: "The host of a URL follows the same target rules",
+    source: "issue 2",
+  },
+  {
+    id: "gobuster.no_redirects",
+    behaviour: "gobuster is never told to follow redirects",
+    source: "DESIGN",
+  },
+  {
+    id: "gobuster.report",
+    behaviour:
+      "gobuster's paths, names and vhosts are typed in the report, without escape sequences",
+    source: "issue 2",
+  },
+  {
+    id: "gobuster.real",
+    behaviour:
+      "The real gobuster works in its modes dir, dns and vhost through the server",
+    source: "issue 2",
+  },
+
+  // Plan, untrusted text, joining, progress
+  {
+    id: "plan.spawns_nothing",
+    behaviour:
+      "plan answers with argv, addresses, estimates and every verdict by name and starts no process",
+    source: "issue 2",
+  },
+  {
+    id: "plan.equals_scan",
+    behaviour: "The argv of a plan is the argv of the scan that follows",
+    source: "issue 2",
+  },
+  {
+    id: "untrusted.cleaned",
+    behaviour:
+      "Text of a scanned host is length-capped and free of control, bidirectional, zero-width and tag characters",
+    source: "issue 2",
+  },
+  {
+    id: "untrusted.fields",
+    behaviour:
+      "Text of a scanned host stands below keys that say untrusted and nowhere else",
+    source: "issue 2",
+  },
+  {
+    id: "untrusted.flagged",
+    behaviour: "Text that looks like an instruction to a model is flagged",
+    source: "issue 2",
+  },
+  {
+    id: "dispatch.joins_identical",
+    behaviour:
+      "An identical call joins one that still runs instead of scanning twice",
+    source: "issue 2",
+  },
+  {
+    id: "progress.live",
+    behaviour:
+      "Progress of a running scan reaches an MCP client as notifications, rising",
+    source: "issue 2",
+  },
+  {
+    id: "cancel.within_a_second",
+    behaviour: "An MCP cancellation ends the child within a second",
+    source: "issue 2",
+  },
+
+  // Dispatch, permits, breaker
+  {
+    id: "dispatch.order",
+    behaviour: "The checks of a call happen in the order of the design",
+    source: "DESIGN",
+  },
+  {
+    id: "dispatch.result_shape",
+    behaviour:
+      "A result holds scan_id, tool, target, status, times, argv, summary, report and trace_id",
+    source: "DESIGN",
+  },
+  {
+    id: "permits.bounded_queue",
+    behaviour:
+      "A full queue refuses with queue_full; the global and each tool's concurrency hold",
+    source: "issue 2",
+  },
+  {
+    id: "permits.fair_and_abortable",
+    behaviour:
+      "Waiters are served in order, an aborted one leaves at once, a permit releases once",
+    source: "issue 2",
+  },
+  {
+    id: "permits.model",
+    behaviour: "Permits match a model under a scheduler of races",
+    source: "issue 2",
+  },
+  {
+    id: "breaker.counts_faults_only",
+    behaviour:
+      "Spawn failure, crash, timeout and unusable output count; refusals and cancellation never do",
+    source: "DESIGN",
+  },
+  {
+    id: "breaker.one_probe",
+    behaviour:
+      "Half-open admits one probe and refuses the others with circuit_open and retry_after",
+    source: "issue 2",
+  },
+  {
+    id: "breaker.backoff",
+    behaviour: "Each reopening waits longer, with jitter, up to a maximum",
+    source: "issue 2",
+  },
+  {
+    id: "breaker.forced",
+    behaviour: "force_open and force_close hold and can be undone",
+    source: "issue 2",
+  },
+  {
+    id: "breaker.stale_generation",
+    behaviour:
+      "An outcome counts only against the state that its call started under",
+    source: "DESIGN",
+  },
+  {
+    id: "breaker.model",
+    behaviour: "The breaker matches a model under a scheduler of races",
+    source: "issue 2",
+  },
+  {
+    id: "breaker.survives_restart",
+    behaviour: "The breaker's state survives a reload and a restart",
+    source: "issue 2",
+  },
+
+  // Health, metrics
+  {
+    id: "health.priorities",
+    behaviour:
+      "Overall health follows the priority rules: critical, important, informational",
+    source: "issue 2",
+  },
+  {
+    id: "health.checks",
+    behaviour:
+      "Health looks at resources, tools, isolates, breakers, the process and dependencies",
+    source: "issue 2",
+  },
+  {
+    id: "health.timeouts",
+    behaviour:
+      "A check that hangs is cut off by its own and by the overall timeout",
+    source: "issue 2",
+  },
+  {
+    id: "health.history",
+    behaviour: "The monitoring loop keeps a bounded history",
+    source: "issue 2",
+  },
+  {
+    id: "metrics.names",
+    behaviour: "Metric names and labels are the written ones",
+    source: "issue 2",
+  },
+  {
+    id: "metrics.counted_once",
+    behaviour: "No execution is counted twice or not at all",
+    source: "issue 2",
+  },
+  {
+    id: "metrics.bounded_cardinality",
+    behaviour: "No input of a client becomes a label",
+    source: "issue 2",
+  },
+  {
+    id: "metrics.statistics",
+    behaviour:
+      "Each tool has count, success, failure, timeout, min, max, mean, p50, p95, p99 and recent failure rate",
+    source: "issue 2",
+  },
+
+  // Config
+  {
+    id: "config.precedence",
+    behaviour: "Environment beats file beats default, merged by section",
+    source: "issue 2",
+  },
+  {
+    id: "config.clamps",
+    behaviour:
+      "A number out of range is clamped with a warning that names both values",
+    source: "issue 2",
+  },
+  {
+    id: "config.refusals_located",
+    behaviour:
+      "Wrong types and unknown keys are refused with file, line and column",
+    source: "issue 2",
+  },
+  {
+    id: "config.reload_whole_or_not",
+    behaviour:
+      "A reload applies as a whole or not at all; the old one is kept with a warning",
+    source: "issue 2",
+  },
+  {
+    id: "config.reload_in_flight",
+    behaviour: "Scans in flight keep the rules that they started under",
+    source: "issue 2",
+  },
+  {
+    id: "config.redaction",
+    behaviour:
+      "config print shows no secret, however deep, and says where each value came from",
+    source: "issue 2",
+  },
+  {
+    id: "config.examples_load",
+    behaviour: "Every file in config/ loads without a warning",
+    source: "DESIGN",
+  },
+
+  // MCP
+  {
+    id: "mcp.tools.schemas",
+    behaviour:
+      "Every tool has title, description, annotations, input and output schema, and its results validate",
+    source: "issue 2",
+  },
+  {
+    id: "mcp.tools.list_size",
+    behaviour: "tools/list as a whole stays under 24 KB of JSON",
+    source: "issue 2",
+  },
+  {
+    id: "mcp.results.budget",
+    behaviour:
+      "A result stays under its token budget, summary first, with the way to the rest",
+    source: "issue 2",
+  },
+  {
+    id: "mcp.results.question_of_256",
+    behaviour:
+      "Which of 256 hosts have 443 open is answered in at most 2,000 tokens",
+    source: "issue 2",
+  },
+  {
+    id: "mcp.results.paging",
+    behaviour:
+      "scan_results pages and filters; the pages together are the whole",
+    source: "issue 2",
+  },
+  {
+    id: "mcp.background",
+    behaviour:
+      "background returns a scan_id at once and the scan can be followed, read and cancelled",
+    source: "issue 2",
+  },
+  {
+    id: "mcp.resources",
+    behaviour:
+      "scan://{id}, scan://{id}/raw and policy://guardrails can be read",
+    source: "issue 2",
+  },
+  {
+    id: "mcp.prompts",
+    behaviour: "The prompts for common jobs are listed and render",
+    source: "issue 2",
+  },
+  {
+    id: "mcp.completions",
+    behaviour: "Wordlists and script names are completed",
+    source: "issue 2",
+  },
+  {
+    id: "mcp.versions",
+    behaviour:
+      "Clients of 2025-06-18, 2025-11-25 and 2026-07-28 all work over stdio",
+    source: "issue 2",
+  },
+  {
+    id: "mcp.errors.pinned",
+    behaviour: "Each error code has one MCP result, pinned by literals",
+    source: "DESIGN",
+  },
+  {
+    id: "http.errors.pinned",
+    behaviour: "Each error code has one HTTP status, pinned by literals",
+    source: "DESIGN",
+  },
+  {
+    id: "error.no_leak",
+    behaviour:
+      "No message of an error holds a path, a tool's stderr or the environment",
+    source: "DESIGN",
+  },
+
+  // Lab
+  {
+    id: "lab.up_and_down",
+    behaviour:
+      "deno task lab up makes the network, down removes all of it, status tells",
+    source: "issue 2",
+  },
+  {
+    id: "lab.no_way_out",
+    behaviour: "No packet leaves the lab for a real network",
+    source: "issue 2",
+  },
+  {
+    id: "lab.inventory",
+    behaviour: "The lab serves exactly the inventory that is checked in",
+    source: "issue 2",
+  },
+
+  // Proof
+  {
+    id: "tidy.layers",
+    behaviour: "Imports point one way, in the order of the design",
+    source: "DESIGN",
+  },
+  {
+    id: "tidy.house_rules",
+    behaviour:
+      "The house rules hold: no barrel, no ambient authority outside of main, functions fit a screen",
+    source: "DESIGN",
+  },
+  {
+    id: "tidy.no_allow_all",
+    behaviour: "No file of the repository grants everything to anything",
+    source: "DESIGN",
+  },
+  {
+    id: "stress.200_calls",
+    behaviour:
+      "200 concurrent calls against hostile programs leak no process, isolate or memory",
+    source: "issue 2",
+  },
+  {
+    id: "selftest.runs",
+    behaviour:
+      "deno task selftest runs the hostile corpus against a configuration and shows expected and seen",
+    source: "issue 2",
+  },
+  {
+    id: "bench.harness",
+    behaviour:
+      "deno task bench measures in pairs, in one run, and prints ratios with their goals",
+    source: "issue 2",
+  },
+  {
+    id: "ci.run",
+    behaviour: ".ci/run runs the test command of the README",
+    source: "issue 2",
+  },
+] as const satisfies readonly Requirement[];
+
+/** The id of a promise. */
+export type RequirementId = typeof REQUIREMENTS[number]["id"];
+
+const IDS: ReadonlySet<string> = new Set(REQUIREMENTS.map(({ id }) => id));
+
+/**
+ * Says which promises the test around it proves. It does nothing at run time but refuse an id that
+ * does not exist; the tidy test reads the citations from the text.
+ *
+ * @param ids The promises, as literals.
+ * @throws {RangeError} If one is unknown.
+ */
+export function verifies(...ids: readonly RequirementId[]): void {
+  for (const id of ids) {
+    if (!IDS.has(id)) {
+      throw new RangeError(
+        `Cannot cite the requirement "${id}": it is not in tests/requirements.ts; add it there or mend the id`,
+      );
+    }
+  }
+}
