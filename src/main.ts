@@ -5,14 +5,22 @@
  * @module
  */
 import { ENVIRONMENT_NAMES } from "@/config/schema.ts";
-import { EXIT, type World } from "@/cli/world.ts";
+import type { Terminal, World } from "@/cli/world.ts";
 import { VERSION } from "@/cli/version.ts";
+
+/** Nothing is cut where the output goes to a file or a program. */
+const COLUMNS_WITHOUT_TERMINAL = 1_000;
 
 type Command = (world: World) => Promise<number>;
 
 /** Each command and how it is loaded: only the one that runs costs anything. */
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   serve: async () => (await import("@/cli/serve.ts")).serve,
+  scan: async () => (await import("@/cli/scan.ts")).scan,
+  plan: async () => (await import("@/cli/plan.ts")).plan,
+  doctor: async () => (await import("@/cli/doctor.ts")).doctor,
+  config: async () => (await import("@/cli/config_command.ts")).config,
+  selftest: async () => (await import("@/cli/selftest.ts")).selftest,
 };
 
 function readEnv(): Record<string, string> {
@@ -32,9 +40,13 @@ function stopSignal(): AbortSignal {
   return controller.signal;
 }
 
-function terminal(): World["terminal"] {
-  const isTerminal = Deno.stdout.isTerminal();
-  return { isTerminal, columns: isTerminal ? Deno.consoleSize().columns : 80 };
+function terminal(): Terminal {
+  const stdout = Deno.stdout.isTerminal();
+  const stderr = Deno.stderr.isTerminal();
+  const columns = stdout || stderr
+    ? Deno.consoleSize().columns
+    : COLUMNS_WITHOUT_TERMINAL;
+  return { stdout, stderr, colour: !Deno.noColor, columns };
 }
 
 function writeAll(
@@ -56,6 +68,12 @@ async function run(): Promise<number> {
     root: new URL("..", import.meta.url).pathname.replace(/\/$/, ""),
     version: VERSION,
     terminal: terminal(),
+    get input() {
+      return Deno.stdin.readable;
+    },
+    get output() {
+      return Deno.stdout.writable;
+    },
     print: (text) => writeAll(Deno.stdout, text),
     printError: (text) => writeAll(Deno.stderr, text),
     stop: stopSignal(),

@@ -234,7 +234,7 @@ export class Breaker {
         return {
           kind: "open",
           openings: snapshot.openings,
-          until: this.#world.now() + Math.min(Math.max(left, 0), most),
+          until: this.#world.now() + Math.min(left, most),
         };
       }
     }

@@ -12,7 +12,9 @@ export interface BreakerOptions {
   readonly successThreshold: number;
   /** Milliseconds that it stays open the first time. */
   readonly recoveryTimeoutMs: number;
-  /** Most milliseconds that it stays open; each failed trial doubles the time up to here. */
+  /** What that time is multiplied with at each failed trial: 1 to 10. */
+  readonly backoffMultiplier: number;
+  /** Most milliseconds that it stays open. */
   readonly recoveryTimeoutMsMax: number;
   /** Part of the time that chance may take off: 0 to 1. Taking off keeps both times upper bounds. */
   readonly jitter: number;
@@ -36,6 +38,7 @@ export function checkedOptions(options: BreakerOptions): BreakerOptions {
     failureThreshold,
     successThreshold,
     recoveryTimeoutMs,
+    backoffMultiplier,
     recoveryTimeoutMsMax,
     jitter,
   } = options;
@@ -50,11 +53,13 @@ export function checkedOptions(options: BreakerOptions): BreakerOptions {
     recoveryTimeoutMs,
     RECOVERY_TIMEOUT_MS_MAX,
   );
+  within("backoff multiplier", backoffMultiplier, 1, 10);
   within("jitter", jitter, 0, 1);
   return Object.freeze({
     failureThreshold,
     successThreshold,
     recoveryTimeoutMs,
+    backoffMultiplier,
     recoveryTimeoutMsMax,
     jitter,
   });
@@ -73,7 +78,8 @@ export function openDelayMs(
   openings: number,
   random: number,
 ): number {
-  const grown = options.recoveryTimeoutMs * 2 ** (openings - 1);
+  const grown = options.recoveryTimeoutMs *
+    options.backoffMultiplier ** (openings - 1);
   const capped = Math.min(grown, options.recoveryTimeoutMsMax);
   return Math.max(1, capped * (1 - options.jitter * random));
 }

@@ -45,6 +45,7 @@ export function healthWatch(sources: HealthSources): Health {
   return new Health({
     checks: checks(sources),
     overallTimeoutMs: config.health.overall_timeout_seconds * 1000,
+    checkTimeoutMs: config.health.check_timeout_seconds * 1000,
     intervalMs: config.health.interval_seconds * 1000,
     historyMax: config.health.history,
     now: () => performance.now(),

@@ -126,7 +126,7 @@ export class Runtime implements Engine, AsyncDisposable {
   static async start(world: World, options: RuntimeOptions): Promise<Runtime> {
     const loaded = await readConfig(world.env);
     const { config } = loaded;
-    configureLog({ level: logLevel(config) });
+    configureLog({ level: options.server ? logLevel(config) : "error" });
     const unwritable = [
       `${world.root}/src`,
       `${world.root}/config`,
@@ -134,7 +134,8 @@ export class Runtime implements Engine, AsyncDisposable {
     ];
     refuseTooWide({ net: false, unwritable }, queryPermission);
     for (const warning of loaded.warnings) {
-      main.warn("configuration", { warning });
+      if (options.server) main.warn("configuration", { warning });
+      else world.printError(`warning: ${warning}\n`);
     }
     const rules = await readRules(config);
     const runtime = new Runtime(world, loaded, rules, findPrograms(world.path));
@@ -286,10 +287,7 @@ export class Runtime implements Engine, AsyncDisposable {
   #connectMetrics(): void {
     this.#metrics.connect({
       breakers: () => this.#breakers.statistics(),
-      permits: () =>
-        Object.fromEntries(
-          TOOL_NAMES.map((name) => [name, this.#permits.statsOf(name)]),
-        ),
+      permits: () => this.#permits.byTool(),
       isolates: () => this.#isolates.states(),
       memory: () => Deno.memoryUsage(),
       loopLagMs: () => this.#lag.worstMs,
@@ -388,17 +386,28 @@ function logIsolate(event: IsolateEvent): void {
 
 function logDispatch(event: DispatchEvent): void {
   const { kind, tool, traceId, scan, error, detail } = event;
-  const properties = {
+  const properties = defined({
     tool,
     trace_id: traceId,
     scan_id: scan?.id,
     status: scan?.status,
     code: error?.code ?? scan?.error?.code,
     detail: error?.detail ?? detail,
-  };
+    why: kind === "refused" ? error?.message : undefined,
+  });
   if (kind === "refused") {
-    dispatchLog.info("call refused", { ...properties, why: error?.message });
+    dispatchLog.info("call refused", properties);
   } else if (kind === "started") dispatchLog.info("scan started", properties);
   else if (scan?.error) dispatchLog.warn("scan ended", properties);
   else dispatchLog.info("scan ended", properties);
+}
+
+function defined(
+  properties: Readonly<Record<string, unknown>>,
+): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(properties).filter(([, value]) =>
+      value !== undefined && value !== ""
+    ),
+  );
 }

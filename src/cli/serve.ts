@@ -6,6 +6,8 @@
 import { toAppError } from "@/error/app_error.ts";
 import { flushLog, log } from "@/log/log.ts";
 import { serveMcpStdio } from "@/mcp/stdio.ts";
+import type { Fields } from "@/tools/field.ts";
+import type { ToolName } from "@/tools/tool.ts";
 import { Runtime } from "./runtime.ts";
 import { EXIT, type World } from "./world.ts";
 
@@ -17,7 +19,16 @@ import { EXIT, type World } from "./world.ts";
  */
 export async function serve(world: World): Promise<number> {
   const starting = Runtime.start(world, { server: true });
-  const handle = serveMcpStdio(starting, { version: world.version });
+  // Whoever awaits the engine below or in the adapter hears of a failed start.
+  starting.catch(() => {});
+  const handle = serveMcpStdio(starting, {
+    version: world.version,
+    fields: toolFields,
+    now: () => performance.now(),
+    input: world.input,
+    output: world.output,
+    onError: (error) => log("mcp").warn("protocol", { error: error.message }),
+  });
   try {
     const runtime = await starting;
     await Promise.race([handle.closed, aborted(world.stop)]);
@@ -31,6 +42,17 @@ export async function serve(world: World): Promise<number> {
     await flushLog();
     return EXIT.fault;
   }
+}
+
+/** The requests' fields, loaded when they are first listed. */
+async function toolFields(): Promise<Record<ToolName, Fields>> {
+  const { TOOLS } = await import("@/tools/registry.ts");
+  const { nmap, masscan, gobuster } = TOOLS;
+  return {
+    nmap: nmap.fields,
+    masscan: masscan.fields,
+    gobuster: gobuster.fields,
+  };
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -5,6 +5,18 @@
  * @module
  */
 
+/** Where the output goes. */
+export interface Terminal {
+  /** Whether stdout is one. */
+  readonly stdout: boolean;
+  /** Whether stderr is one. */
+  readonly stderr: boolean;
+  /** Whether colours are wanted (`NO_COLOR`). */
+  readonly colour: boolean;
+  /** Its width in characters; large where there is none. */
+  readonly columns: number;
+}
+
 /** The process as a command sees it. */
 export interface World {
   /** Arguments behind the command's name. */
@@ -17,8 +29,10 @@ export interface World {
   readonly root: string;
   /** The program's version. */
   readonly version: string;
-  /** Whether stdout is a terminal, and its width in columns. */
-  readonly terminal: { readonly isTerminal: boolean; readonly columns: number };
+  readonly terminal: Terminal;
+  /** Standard input and output as streams, for a protocol. */
+  readonly input: ReadableStream<Uint8Array>;
+  readonly output: WritableStream<Uint8Array>;
   /** Prints to stdout. */
   readonly print: (text: string) => void;
   /** Prints to stderr. */

@@ -73,13 +73,21 @@ export interface PollOptions {
  */
 export function pollFile(path: string, options: PollOptions = {}): Changes {
   const { everyMs = 1_000, look = lookAt } = options;
-  const stop = Promise.withResolvers<void>();
   let stopped = false;
+  let wake = () => {};
+  async function pause(): Promise<void> {
+    const over = Promise.withResolvers<void>();
+    wake = over.resolve;
+    const timer = setTimeout(over.resolve, everyMs);
+    Deno.unrefTimer(Number(timer));
+    await over.promise;
+    clearTimeout(timer);
+  }
   return {
     async *hints() {
       let seen = await look(path);
       while (!stopped) {
-        await pause(everyMs, stop.promise);
+        await pause();
         if (stopped) return;
         const now = await look(path);
         if (now !== seen) yield;
@@ -88,17 +96,9 @@ export function pollFile(path: string, options: PollOptions = {}): Changes {
     },
     [Symbol.dispose]() {
       stopped = true;
-      stop.resolve();
+      wake();
     },
   };
-}
-
-async function pause(ms: number, stop: Promise<void>): Promise<void> {
-  const over = Promise.withResolvers<void>();
-  const timer = setTimeout(over.resolve, ms);
-  Deno.unrefTimer(Number(timer));
-  await Promise.race([over.promise, stop]);
-  clearTimeout(timer);
 }
 
 async function lookAt(path: string): Promise<string | null> {

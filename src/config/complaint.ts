@@ -67,6 +67,13 @@ export function subnetComplaint(text: string): string | null {
       : `write ${blockText(address)}/${address.family === 4 ? 32 : 128}`;
     return `${shown(text)} is not a network; ${advice}`;
   }
+  // Targets are compared as what they are, so a rule in this form would never match one.
+  const mapped = parseNetwork("::ffff:0:0/96");
+  if (mapped !== null && contains(mapped, network)) {
+    return `${
+      shown(text)
+    } is an IPv4 network in the form of IPv6; write it as IPv4`;
+  }
   const slash = text.lastIndexOf("/");
   const address = parseAddress(text.slice(0, slash));
   if (address !== null && address.first !== network.first) {

@@ -27,8 +27,11 @@ export interface Range {
 export interface Key<T> {
   readonly kind: "integer" | "number" | "flag" | "choice" | "text" | "list";
   readonly default: T;
-  /** Refuses a wrong type or form; does not know of the range. */
-  readonly check: z.ZodType<T>;
+  /**
+   * Makes the check that refuses a wrong type or form; it does not know of the range. It is made when
+   * a value is given: a start with the defaults needs none of them.
+   */
+  readonly check: () => z.ZodType<T>;
   /** Set for numbers: a value outside is moved to the nearer end. */
   readonly range: Range | null;
   /** What it may be, for a person: `1 to 65535`, `stdio or http`. */
@@ -63,10 +66,11 @@ export function integer(
   return {
     kind: "integer",
     default: initial,
-    check: z.number({ error: wrongType("a whole number") }).refine(
-      Number.isInteger,
-      { error: (issue) => `expected a whole number, got ${issue.input}` },
-    ),
+    check: () =>
+      z.number({ error: wrongType("a whole number") }).refine(
+        Number.isInteger,
+        { error: (issue) => `expected a whole number, got ${issue.input}` },
+      ),
     range: { minimum, maximum },
     values: `${minimum} to ${maximum}`,
     description,
@@ -92,7 +96,7 @@ export function number(
   return {
     kind: "number",
     default: initial,
-    check: z.number({ error: wrongType("a number") }),
+    check: () => z.number({ error: wrongType("a number") }),
     range: { minimum, maximum },
     values: `${minimum} to ${maximum}`,
     description,
@@ -111,7 +115,7 @@ export function flag(initial: boolean, description: string): Key<boolean> {
   return {
     kind: "flag",
     default: initial,
-    check: z.boolean({ error: wrongType("true or false") }),
+    check: () => z.boolean({ error: wrongType("true or false") }),
     range: null,
     values: "true or false",
     description,
@@ -135,7 +139,7 @@ export function choice<const T extends string>(
   return {
     kind: "choice",
     default: initial,
-    check: z.enum(words, { error: wrongWord(words) }),
+    check: () => z.enum(words, { error: wrongWord(words) }),
     range: null,
     values: orList(words),
     description,
@@ -161,7 +165,7 @@ export function text(
   return {
     kind: "text",
     default: initial,
-    check: textCheck(complaint),
+    check: () => textCheck(complaint),
     range: null,
     values,
     description,
@@ -185,7 +189,7 @@ export function textOrNull(
   return {
     kind: "text",
     default: null,
-    check: textCheck(complaint).nullable(),
+    check: () => textCheck(complaint).nullable(),
     range: null,
     values: `${values}, or null`,
     description,
@@ -216,7 +220,7 @@ export function texts(
   initial: readonly string[],
   options: ListOptions,
 ): Key<readonly string[]> {
-  return listOf(initial, textCheck(options.complaint), options);
+  return listOf(initial, () => textCheck(options.complaint), options);
 }
 
 /**
@@ -232,7 +236,7 @@ export function words<const T extends string>(
   words: readonly T[],
   options: Pick<ListOptions, "itemsMin" | "description">,
 ): Key<readonly T[]> {
-  const check = z.enum(words, { error: wrongWord(words) });
+  const check = () => z.enum(words, { error: wrongWord(words) });
   const values = `of ${words.join(", ")}`;
   return listOf(initial, check, { ...options, values });
 }
@@ -249,24 +253,27 @@ export function kindOf(value: unknown): string {
 
 function listOf<T extends string>(
   initial: readonly T[],
-  item: z.ZodType<T>,
+  item: () => z.ZodType<T>,
   options: Pick<ListOptions, "values" | "itemsMin" | "description">,
 ): Key<readonly T[]> {
   const itemsMin = options.itemsMin ?? 0;
-  const check = z.array(item, { error: wrongType("a list") })
-    .min(itemsMin, { error: `expected at least ${itemsMin} item` })
-    .max(LIST_ITEMS_MAX, { error: `expected at most ${LIST_ITEMS_MAX} items` })
-    .check((context) => {
-      context.value.forEach((one, index) => {
-        if (context.value.indexOf(one) === index) return;
-        context.issues.push({
-          code: "custom",
-          input: one,
-          path: [index],
-          message: `${shown(one)} stands in the list twice`,
+  const check = () =>
+    z.array(item(), { error: wrongType("a list") })
+      .min(itemsMin, { error: `expected at least ${itemsMin} item` })
+      .max(LIST_ITEMS_MAX, {
+        error: `expected at most ${LIST_ITEMS_MAX} items`,
+      })
+      .check((context) => {
+        context.value.forEach((one, index) => {
+          if (context.value.indexOf(one) === index) return;
+          context.issues.push({
+            code: "custom",
+            input: one,
+            path: [index],
+            message: `${shown(one)} stands in the list twice`,
+          });
         });
       });
-    });
   return {
     kind: "list",
     default: initial,
@@ -297,16 +304,18 @@ function badText(value: string): string | null {
 }
 
 function wrongType(expected: string): (issue: { input?: unknown }) => string {
-  return ({ input }) => `expected ${expected}, got ${kindOf(input)}`;
+  return ({ input }) => `expected ${expected}, got ${seen(input)}`;
 }
 
 function wrongWord(
   words: readonly string[],
 ): (issue: { input?: unknown }) => string {
-  return ({ input }) =>
-    `expected ${orList(words)}, got ${
-      typeof input === "string" ? shown(input) : kindOf(input)
-    }`;
+  return ({ input }) => `expected ${orList(words)}, got ${seen(input)}`;
+}
+
+/** Shows what was given: a text by itself, since `"8080"` and `yes` look like what was expected. */
+function seen(input: unknown): string {
+  return typeof input === "string" ? `the text ${shown(input)}` : kindOf(input);
 }
 
 function orList(words: readonly string[]): string {

@@ -241,7 +241,7 @@ class Resolver implements Draft {
   }
 
   #take(name: KeyName, spec: Key<unknown>, given: Given): void {
-    const result = spec.check.safeParse(given.value);
+    const result = spec.check().safeParse(given.value);
     if (!result.success) {
       this.#broken.add(name);
       for (const issue of result.error.issues) {

@@ -109,8 +109,8 @@ function applyPace(draft: Draft): void {
     : "nmap.pace";
   draft.refuse(
     name,
-    `nmap.pace is ${
+    `the pace ${
       shown(pace)
-    }, which nmap.allowed_paces does not hold; add it there or name another pace`,
+    } is not among nmap.allowed_paces; add it there or name another nmap.pace`,
   );
 }

@@ -38,7 +38,7 @@ export const SECTIONS = {
     transport: choice(
       "stdio",
       ["stdio", "http"],
-      "How clients reach the server: as its parent process, or over HTTP.",
+      "How clients reach the server: over stdin and stdout of the process that they start, or over HTTP.",
     ),
     host: text(
       "127.0.0.1",

@@ -18,7 +18,8 @@ export const CALL_FIELDS = {
   ),
   max_tokens: integer(
     "Most tokens of the answer; the rest stays readable.",
-    200,
+    // Id, state, summary, an error and the way to the rest take that much.
+    500,
     50_000,
   ),
 } satisfies Fields;

@@ -5,6 +5,7 @@
  * @module
  */
 import { AppError, parseErrorBody, toAppError } from "@/error/app_error.ts";
+import type { ErrorCode } from "@/error/code.ts";
 import { type Breakers } from "@/breaker/breakers.ts";
 import { countsAsFailure } from "@/breaker/failure.ts";
 import type { Request } from "@/isolate/isolate.ts";
@@ -56,6 +57,7 @@ interface Admitted {
   readonly request: Request;
   readonly target: string;
   readonly traceId: string;
+  readonly rules: Rules;
 }
 
 /** Runs calls. */
@@ -142,7 +144,13 @@ export class Dispatcher {
     }
     this.#judge(tool, parsed, request, rules);
     const target = targetText(options.request);
-    const run = this.#accept({ tool: tool.name, request, target, traceId });
+    const run = this.#accept({
+      tool: tool.name,
+      request,
+      target,
+      traceId,
+      rules,
+    });
     if (options.background) {
       run.keep();
       return { kind: "accepted", scan: this.#options.scans.get(run.id) };
@@ -217,7 +225,7 @@ export class Dispatcher {
       using admission = breakers.get(admitted.tool).admit();
       const scan = await this.#scan(run, admitted);
       if (scan.error === null) admission.succeeded();
-      else if (countsAsFailure(scan.error.code)) admission.failed();
+      else if (speaksAgainstTool(scan.error.code, admitted)) admission.failed();
       else admission.ignored();
       return scan;
     } catch (thrown) {
@@ -327,6 +335,20 @@ export class Dispatcher {
       "",
     );
   }
+}
+
+/**
+ * Tells whether an end speaks against the tool. A deadline that the caller made shorter than the
+ * default does not: otherwise one client could close the tool to all others by asking for too little.
+ */
+function speaksAgainstTool(
+  code: ErrorCode,
+  { request, rules }: Admitted,
+): boolean {
+  const seconds = request.arguments["timeout_seconds"];
+  const short = typeof seconds === "number" &&
+    seconds < rules.guardrails.timeoutSecondsDefault;
+  return countsAsFailure(code) && !(code === "timeout" && short);
 }
 
 /** Two calls with the same key ask for the same packets. */

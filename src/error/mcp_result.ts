@@ -33,7 +33,8 @@ const NEXT: Readonly<Record<ErrorCode, string>> = {
   approval_required:
     "A person has to approve this first; tell the user and wait.",
   rate_limited: "Wait for retry_after, then call again.",
-  quota_exceeded: "The quota is used up; tell the user or wait for its renewal.",
+  quota_exceeded:
+    "The quota is used up; tell the user or wait for its renewal.",
   queue_full:
     "Too many scans wait; wait for retry_after or for one of your scans to end.",
   timeout:
@@ -44,7 +45,8 @@ const NEXT: Readonly<Record<ErrorCode, string>> = {
     "Check the arguments with plan: true; if they are right, tell the user.",
   tool_unavailable:
     "Try once more after a moment; if it stays so, the operator should run doctor.",
-  cancelled: "The scan was cancelled on request; start it again only if asked to.",
+  cancelled:
+    "The scan was cancelled on request; start it again only if asked to.",
   interrupted: "The server stopped during the scan; start it again.",
   unauthenticated: "Send valid credentials; a retry without them is refused.",
   forbidden: "These credentials do not allow this; tell the user.",

@@ -13,7 +13,7 @@ export const FIGURE_TIMEOUT_MS = 2_000;
 /** Time of a check that asks a process or another server. */
 export const PROBE_TIMEOUT_MS = 5_000;
 
-/** A figure is bad below the first and very bad below the second, as parts of the whole. */
+/** A figure is bad below the first and very bad below the second. */
 export interface FreeFloors {
   readonly degradedBelow: number;
   readonly unhealthyBelow: number;
@@ -75,22 +75,29 @@ export function loadCheck(
  * Looks at the disk of the state folder.
  *
  * @param read `statfs` of the folder.
- * @param floors Parts of the disk that must be free.
+ * @param freeBytesMin Free bytes below which it is degraded; below a quarter of them, unhealthy.
  * @returns The check.
  */
 export function diskCheck(
   read: () => Promise<
     { readonly bsize: number; readonly blocks: number; readonly bavail: number }
   >,
-  floors: FreeFloors = { degradedBelow: 0.1, unhealthyBelow: 0.02 },
+  freeBytesMin = 100 * 1_048_576,
 ): Check {
   return figure("state_disk", "important", async () => {
     const { bsize, blocks, bavail } = await read();
+    const free = bavail * bsize;
+    const floors = {
+      degradedBelow: freeBytesMin,
+      unhealthyBelow: freeBytesMin / 4,
+    };
     return {
-      status: floor(bavail / blocks, floors),
-      message: `${percent(bavail / blocks)} of the state folder's disk is free`,
+      status: floor(free, floors),
+      message: `${
+        Math.round(free / 1_048_576)
+      } MiB of the state folder's disk are free`,
       remedy: "free some space or move the state folder",
-      detail: { total_bytes: blocks * bsize, free_bytes: bavail * bsize },
+      detail: { total_bytes: blocks * bsize, free_bytes: free },
     };
   });
 }
@@ -187,7 +194,9 @@ export function breakersCheck(
 ): Check {
   return figure("circuit_breakers", "important", () => {
     const breakers = Object.entries(read());
-    const open = breakers.filter(([, { state }]) => state.endsWith("open"));
+    const open = breakers.filter(([, { state }]) =>
+      state === "open" || state === "forced_open"
+    );
     const wary = breakers.some(([, { state }]) => state !== "closed");
     const status = some(open.length, breakers.length);
     return {
@@ -253,10 +262,10 @@ function finding({ status, message, remedy, detail }: Draft): Finding {
   return { status, message: `${message}; ${remedy}`, detail };
 }
 
-/** A share that is no number is unhealthy: unclear means bad. */
-function floor(share: number, floors: FreeFloors): HealthStatus {
-  if (!(share >= floors.unhealthyBelow)) return "unhealthy";
-  return share < floors.degradedBelow ? "degraded" : "healthy";
+/** What is no number is unhealthy: unclear means bad. */
+function floor(value: number, floors: FreeFloors): HealthStatus {
+  if (!(value >= floors.unhealthyBelow)) return "unhealthy";
+  return value < floors.degradedBelow ? "degraded" : "healthy";
 }
 
 function ceiling(value: number, ceilings: Ceilings): HealthStatus {

@@ -37,6 +37,8 @@ export interface HealthOptions {
   readonly checks: readonly Check[];
   /** Most milliseconds of one look; what has not answered then is unhealthy. */
   readonly overallTimeoutMs: number;
+  /** Most milliseconds of one check, for those that allow themselves more. */
+  readonly checkTimeoutMs?: number;
   /** Milliseconds from the end of one look to the next, for {@linkcode Health.start}. */
   readonly intervalMs: number;
   /** @default {100} */
@@ -75,6 +77,7 @@ export class Health implements AsyncDisposable {
     const { checks, overallTimeoutMs, intervalMs } = options;
     const times = [
       overallTimeoutMs,
+      options.checkTimeoutMs ?? overallTimeoutMs,
       intervalMs,
       ...checks.map(({ timeoutMs }) => timeoutMs),
     ];
@@ -196,7 +199,8 @@ export class Health implements AsyncDisposable {
   }
 
   #within(check: Check, overall: AbortSignal): Promise<Finding> {
-    const { after } = this.#options;
+    const { after, checkTimeoutMs = Infinity } = this.#options;
+    const timeoutMs = Math.min(check.timeoutMs, checkTimeoutMs);
     return new Promise((resolve) => {
       const own = new AbortController();
       const end = (finding: Finding) => {
@@ -208,7 +212,7 @@ export class Health implements AsyncDisposable {
         own.abort();
         end(failing("Cannot finish the check: its time ran out"));
       };
-      const callOff = after(check.timeoutMs, late);
+      const callOff = after(timeoutMs, late);
       overall.addEventListener("abort", late, { once: true });
       this.#running.add(check.name);
       this.#settle(check, own.signal).then(end);

@@ -237,6 +237,9 @@ export class Isolates implements AsyncDisposable {
       () => this.#lost(tool, isolate, "hung"),
     );
     this.#wardenBorn.set(key, isolate);
+    if (!this.#wardenAlive) {
+      isolate.died("the warden is dead: restart the server");
+    }
     this.#warden.postMessage({ kind: "start", key, tool } satisfies WardenAsk, [
       port2,
     ]);

@@ -12,6 +12,7 @@ import {
   type Birth,
   REQUEST_LENGTH_MAX,
 } from "./protocol.ts";
+import type { WardenAsk, WardenBirth } from "./warden_protocol.ts";
 
 /** Most names of one look-up, and most addresses of one name. */
 const NAMES_MAX = 256;
@@ -47,6 +48,28 @@ export function parseBirth(data: unknown, tool: ToolName): Birth {
     programs: Object.fromEntries(paths),
     guardrails: deepFreeze(guardrails as Guardrails),
   };
+}
+
+/**
+ * Reads what main tells the warden.
+ *
+ * @param data What arrived: untrusted, but for the very first message.
+ * @returns The message, or null if it is none.
+ */
+export function parseWardenMessage(
+  data: unknown,
+): WardenBirth | WardenAsk | null {
+  const message = recordOf(data);
+  if (message === null) return null;
+  const { kind, key, tool, env, programs, guardrails } = message;
+  if (kind === "birth") {
+    const sound = recordOf(env) !== null && recordOf(programs) !== null &&
+      recordOf(guardrails) !== null;
+    return sound ? deepFreeze(message as unknown as WardenBirth) : null;
+  }
+  if (!isId(key)) return null;
+  if (kind === "end") return { kind, key };
+  return kind === "start" && isToolName(tool) ? { kind, key, tool } : null;
 }
 
 /**

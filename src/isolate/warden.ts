@@ -13,8 +13,8 @@
  * @module
  */
 import type { Guardrails } from "@/tools/guardrails.ts";
-import { isToolName } from "@/tools/tool.ts";
 import { toolGrant } from "./grant.ts";
+import { parseWardenMessage } from "./parse.ts";
 import type { Birth } from "./protocol.ts";
 import type {
   WardenAnswer,
@@ -32,8 +32,10 @@ const workers = new Map<number, Worker>();
 let birth: WardenBirth | null = null;
 let lastGuardrails: Guardrails | null = null;
 
-self.onmessage = (event: MessageEvent<WardenBirth | WardenAsk>) => {
-  const message = event.data;
+self.onmessage = (event: MessageEvent) => {
+  const message = parseWardenMessage(event.data);
+  const port = event.ports[0];
+  if (message === null) return;
   if (message.kind === "birth") {
     // Taken once: rules and programs are those of the start.
     birth ??= message;
@@ -41,10 +43,8 @@ self.onmessage = (event: MessageEvent<WardenBirth | WardenAsk>) => {
   } else if (message.kind === "end") {
     workers.get(message.key)?.terminate();
     workers.delete(message.key);
-  } else if (
-    message.kind === "start" && birth !== null && event.ports[0] !== undefined
-  ) {
-    start(birth, message, event.ports[0]).catch((thrown) =>
+  } else if (birth !== null && port !== undefined) {
+    start(birth, message, port).catch((thrown) =>
       tell(message.key, String(thrown))
     );
   }
@@ -55,7 +55,7 @@ async function start(
   ask: WardenAsk & { kind: "start" },
   port: MessagePort,
 ): Promise<void> {
-  const program = isToolName(ask.tool) ? born.programs[ask.tool] : undefined;
+  const program = born.programs[ask.tool];
   if (program === undefined) throw new TypeError("no such tool");
   if (workers.size >= WORKERS_MAX || workers.has(ask.key)) {
     throw new RangeError("too many");

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { durationOf, isoTime } from "@/scans/times.ts";
 import { toAppError } from "@/error/app_error.ts";
 import type { CallAnswer, Engine } from "@/dispatch/engine.ts";
 import type { Scan } from "@/scans/scan.ts";
@@ -11,14 +12,7 @@ import { parseFields } from "@/tools/field.ts";
 import type { Progress } from "@/tools/tool.ts";
 import { jsonTokensOf, takeWhole } from "./budget.ts";
 import { planAnswer } from "./plan.ts";
-import {
-  type Answer,
-  durationOf,
-  errorAnswer,
-  isoTime,
-  leanHead,
-  scanAnswer,
-} from "./result.ts";
+import { type Answer, errorAnswer, leanHead, scanAnswer } from "./result.ts";
 import {
   argumentsOf,
   ID_FIELDS,
@@ -132,7 +126,7 @@ function callAnswer(answer: CallAnswer, engine: Engine): Answer {
       return {
         structuredContent: { ...head, trace_id: answer.scan.traceId },
         text:
-          `Scan ${head.scan_id} (${head.tool}) was accepted. ${head.summary} Ask scan_status for its state, then scan_results for its findings.`,
+          `Scan ${head.scan_id} (${answer.scan.tool}) was accepted. ${head.summary} Ask scan_status for its state, then scan_results for its findings.`,
         isError: false,
       };
     }
@@ -163,7 +157,7 @@ function statusAnswer(scan: Scan): Answer {
       ...(error === null ? {} : { error }),
     },
     text: [
-      `Scan ${head.scan_id} (${head.tool} ${head.target}): ${head.status}. ${head.summary}`,
+      `Scan ${head.scan_id} (${scan.tool} ${head.target}): ${head.status}. ${head.summary}`,
       ...(error === null ? [] : [`Error: ${error.code}. ${error.message}`]),
       ...(over ? ["Read it with scan_results."] : []),
     ].join("\n"),
@@ -239,4 +233,3 @@ export function traceIdOf(meta: unknown): string | undefined {
   )?.[1];
   return id === undefined || /^0+$/.test(id) ? undefined : id;
 }
-

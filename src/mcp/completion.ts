@@ -59,7 +59,9 @@ export async function complete(
   return cut(matches.map((one) => done + one));
 }
 
-type Source = (engine: Engine) => readonly string[] | Promise<readonly string[]>;
+type Source = (
+  engine: Engine,
+) => readonly string[] | Promise<readonly string[]>;
 
 function scanIds(engine: Engine): readonly string[] {
   return engine.scans({ limit: SCANS_MAX }).map(({ id }) => id);

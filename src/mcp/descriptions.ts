@@ -11,7 +11,7 @@ import { shorten } from "./budget.ts";
 import type { ScanToolName } from "./scan_tools.ts";
 
 /** Longest list of networks, suffixes or names within a description. */
-const LIST_LENGTH_MAX = 160;
+const LIST_LENGTH_MAX = 120;
 
 /** What clients show as the tools' names. */
 export const TITLES: Readonly<Record<ToolName | ScanToolName, string>> = {
@@ -50,9 +50,11 @@ export function describeScanner(
     ...availability(tool, capabilities),
     ...PURPOSE[tool],
     ...LIMITS[tool](capabilities),
-    `Targets: ${scope(guardrails)}.`,
+    // Said once: every client sends all descriptions to its model in every conversation.
+    tool === "nmap"
+      ? `Targets: ${scope(guardrails)}.`
+      : "Targets: as for nmap.",
     `Time limit: ${guardrails.timeoutSecondsDefault} s if left out, at most ${guardrails.timeoutSecondsMax} s.`,
-    "plan: true shows the command and every guardrail's verdict and sends nothing; background: true for long scans.",
   ].join(" ");
 }
 
@@ -106,7 +108,9 @@ const LIMITS: Readonly<
   ],
   masscan: ({ guardrails, rawSockets }) => [
     ...(rawSockets === false
-      ? ["This host cannot send raw packets, so every call is refused: use nmap."]
+      ? [
+        "This host cannot send raw packets, so every call is refused: use nmap.",
+      ]
       : []),
     `At most ${guardrails.masscan.rateMax} packets a second.`,
   ],

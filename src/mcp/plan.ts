@@ -28,8 +28,8 @@ export function planAnswer(
 ): Answer {
   const refused = plan.verdicts.filter(({ allowed }) => !allowed);
   const folded = foldAddresses(plan.targets).map(({ text }) => text);
-  const targets = takeWhole(folded, 0, tokensMax / 4, (one) =>
-    jsonTokensOf(one) + 1).items;
+  const targets =
+    takeWhole(folded, 0, tokensMax / 4, (one) => jsonTokensOf(one) + 1).items;
   const left = folded.length - targets.length;
   const argv = plan.argv.map((line) =>
     line.map((token) => shorten(token, TOKEN_LENGTH_MAX))

@@ -5,7 +5,7 @@
  * @module
  */
 import type { Progress } from "@/tools/tool.ts";
-import { progressText } from "./summary.ts";
+import { progressText } from "@/scans/summary.ts";
 
 /** Least milliseconds between two messages. */
 export const PROGRESS_INTERVAL_MS = 250;

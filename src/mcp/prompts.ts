@@ -76,9 +76,7 @@ const PROMPTS: readonly Prompt[] = [
       `Triage the web server at ${given("url")}.
 1. nmap with service_detection on its host and port, to see what serves it.
 2. gobuster with mode dir on the URL${
-        given("wordlist") === ""
-          ? ""
-          : ` and the wordlist ${given("wordlist")}`
+        given("wordlist") === "" ? "" : ` and the wordlist ${given("wordlist")}`
       }; read the findings with scan_results, by status_code if there are many.
 3. Name what was found, what it may mean and what a person should look at first. Do not log in, guess passwords or change anything.`,
   },

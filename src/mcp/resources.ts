@@ -11,7 +11,7 @@ import { cleanText } from "@/tools/untrusted.ts";
 import { guardrailsView } from "./guardrails_view.ts";
 import { type NextCall, scanAnswer } from "./result.ts";
 import { argumentsOf, FILTER_FIELDS, queryOf } from "./scan_tools.ts";
-import { summarize } from "./summary.ts";
+import { summarize } from "@/scans/summary.ts";
 import { UNTRUSTED_NOTE } from "./text.ts";
 
 /** Most tokens of a scan as a whole; the rest is read in pages. */

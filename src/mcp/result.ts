@@ -13,7 +13,8 @@ import { errorText } from "@/error/mcp_result.ts";
 import type { Scan, ScanStatus } from "@/scans/scan.ts";
 import { jsonTokensOf, shorten, tokensOf } from "./budget.ts";
 import { EVERYTHING, type Page, pageOf, type PageQuery } from "./page.ts";
-import { summarize } from "./summary.ts";
+import { summarize } from "@/scans/summary.ts";
+import { durationOf, isoTime } from "@/scans/times.ts";
 import { provenanceOf, SUSPICIOUS_NOTE, UNTRUSTED_NOTE } from "./text.ts";
 
 /** Longest target that an answer repeats. */
@@ -26,7 +27,16 @@ const ARGV_SHARE = 0.15;
 const ARGV_KEPT = 16;
 
 /** Below this many tokens an answer holds no more than what a model needs to go on. */
-const LEAN_BELOW = 700;
+const LEAN_BELOW = 1_200;
+
+/** Below this many it leaves out what the caller said itself. */
+const TIGHT_BELOW = 900;
+
+/** Kinds of finding that its summary counts. */
+const TIGHT_KINDS_MAX = 2;
+
+/** Longest error message that it repeats. */
+const TIGHT_MESSAGE_LENGTH = 160;
 
 /** What a tool answers: JSON for programs, text for a model. */
 export interface Answer {
@@ -35,13 +45,13 @@ export interface Answer {
   readonly isError: boolean;
 }
 
-/** The fields that stand for a scan; the first five wherever it is named. */
+/** The fields that stand for a scan; the first five wherever there is room. */
 export interface Head {
   readonly scan_id: string;
-  readonly tool: string;
-  readonly target: string;
   readonly status: ScanStatus;
   readonly summary: string;
+  readonly tool?: string;
+  readonly target?: string;
   readonly scan_type?: string;
   readonly started_at?: string | null;
   readonly finished_at?: string | null;
@@ -82,7 +92,11 @@ export interface AnswerOptions {
  */
 export function scanAnswer(scan: Scan, options: AnswerOptions): Answer {
   const lean = options.form === "results" || options.tokensMax < LEAN_BELOW;
-  const head = lean ? leanHead(scan) : fullHead(scan, options.tokensMax);
+  const head = options.tokensMax < TIGHT_BELOW
+    ? tightHead(scan)
+    : lean
+    ? leanHead(scan)
+    : fullHead(scan, options.tokensMax);
   if (scan.report === null) return compose(scan, head, null, options);
   const query = options.query ?? EVERYTHING;
   let budget = options.tokensMax - priceOf(compose(scan, head, null, options));
@@ -92,7 +106,8 @@ export function scanAnswer(scan: Scan, options: AnswerOptions): Answer {
   for (let tries = 0; tries < 8; tries++) {
     const over = priceOf(answer) - options.tokensMax;
     if (over <= 0 || page.shortened) break;
-    budget -= over;
+    // Rows are priced on the high side, so a small step may change nothing.
+    budget -= over * 2 ** tries;
     page = pageOf(scan.report, query, budget);
     answer = compose(scan, head, page, options);
   }
@@ -110,33 +125,12 @@ export function priceOf(answer: Answer): number {
 }
 
 /**
- * Says the time as the contract has it.
- *
- * @param ms Milliseconds since the epoch.
- * @returns ISO 8601 in UTC, or null.
- */
-export function isoTime(ms: number | null): string | null {
-  return ms === null ? null : new Date(ms).toISOString();
-}
-
-/**
- * Gives the seconds that a scan took.
- *
- * @param scan The scan.
- * @returns Seconds with three decimals, or null while it runs.
- */
-export function durationOf(scan: Scan): number | null {
-  if (scan.startedAt === null || scan.finishedAt === null) return null;
-  return Math.max(0, Math.round(scan.finishedAt - scan.startedAt)) / 1000;
-}
-
-/**
  * Gives the fields that stand for a scan wherever it is named.
  *
  * @param scan The scan.
  * @returns Id, tool, target, state and summary.
  */
-export function leanHead(scan: Scan): Head {
+export function leanHead(scan: Scan): Head & { readonly target: string } {
   return {
     scan_id: scan.id,
     tool: scan.tool,
@@ -144,6 +138,11 @@ export function leanHead(scan: Scan): Head {
     status: scan.status,
     summary: summarize(scan),
   };
+}
+
+function tightHead(scan: Scan): Head {
+  const summary = summarize(scan, TIGHT_KINDS_MAX);
+  return { scan_id: scan.id, status: scan.status, summary };
 }
 
 function fullHead(scan: Scan, tokensMax: number): Head {
@@ -193,7 +192,7 @@ function compose(
   page: Page | null,
   options: AnswerOptions,
 ): Answer {
-  const { error } = scan;
+  const error = errorOf(scan, options.tokensMax);
   const query = options.query ?? EVERYTHING;
   const truncated = truncatedOf(page, query, options.next);
   const structuredContent = {
@@ -219,6 +218,11 @@ function compose(
   // Asking for the findings of a failed scan is no failure.
   const isError = error !== null && options.form === "call";
   return { structuredContent, text: lines.join("\n"), isError };
+}
+
+function errorOf({ error }: Scan, tokensMax: number): ErrorBody | null {
+  if (error === null || tokensMax >= TIGHT_BELOW) return error;
+  return { ...error, message: shorten(error.message, TIGHT_MESSAGE_LENGTH) };
 }
 
 function pageLines(page: Page | null): string[] {
@@ -249,16 +253,14 @@ function truncatedOf(
     shown: page.shown,
     total: page.total,
     next: page.next === null ? "" : next(String(page.next), query),
-    ...(page.shortened
-      ? { details: "left out: too large; raise max_tokens" }
-      : {}),
+    ...(page.shortened ? { details: "too large" } : {}),
   };
 }
 
 function truncatedText(truncated: Truncated): string {
   const rest = truncated.next === "" ? "" : ` The rest: ${truncated.next}`;
   return `Shown ${truncated.shown} of ${truncated.total} findings${
-    truncated.details === undefined ? "" : `, details ${truncated.details}`
+    truncated.details === undefined ? "" : ", without details: raise max_tokens"
   }.${rest}`;
 }
 

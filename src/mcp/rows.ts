@@ -14,6 +14,7 @@ import type {
   PortReport,
   Report,
 } from "@/tools/report.ts";
+import { isOpen } from "@/tools/report.ts";
 
 /** How much of each finding an answer holds. */
 export const DETAILS = ["full", "brief", "addresses"] as const;
@@ -145,16 +146,6 @@ const ARGUMENTS: Readonly<Record<keyof RowFilter, string>> = {
   hostStatus: "host_status",
   statusCode: "status_code",
 };
-
-/**
- * Tells whether a port is open for certain.
- *
- * @param port The port.
- * @returns Whether its state is `open`.
- */
-export function isOpen(port: PortReport): boolean {
-  return port.state === "open";
-}
 
 /**
  * Gives one host of a page.

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { CALL_FIELDS } from "@/dispatch/call.ts";
 import { SCAN_STATUSES } from "@/scans/scan.ts";
 import {
   choice,
@@ -59,7 +60,7 @@ export const FILTER_FIELDS = {
     DETAILS,
   ),
   cursor: text("From truncated.next.", 16),
-  max_tokens: integer("Most tokens of the answer.", 200, 50_000),
+  max_tokens: CALL_FIELDS.max_tokens,
 } satisfies Fields;
 
 /** `scan_results`. */

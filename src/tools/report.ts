@@ -124,3 +124,13 @@ export interface NamesReport {
   totals: { tried: number | null; words: number | null };
   truncated?: string;
 }
+
+/**
+ * Tells whether a port is open for certain.
+ *
+ * @param port The port.
+ * @returns Whether its state is `open`.
+ */
+export function isOpen(port: PortReport): boolean {
+  return port.state === "open";
+}

@@ -90,9 +90,7 @@ export function cleanText(text: string, options: CleanOptions): string {
     .replace(UNSEEN, "")
     .normalize("NFC")
     .replace(TOWERS, "$1");
-  const trimmed = lines
-    ? seen.replace(/^\n+/, "").replace(/ +(?=\n)/g, "").trimEnd()
-    : seen.trim();
+  const trimmed = lines ? trimLines(seen) : seen.trim();
   if (trimmed.length <= lengthMax && read.length === text.length) {
     return trimmed;
   }
@@ -138,7 +136,7 @@ const SIGNS: readonly RegExp[] = [
   /\byou are (?:now|no longer)\b(?! (?:connect|logg|log |sign|disconnect|leav|enter|access|view|talk|on |in |at |using|being|be |authenticat|able|allowed|welcome|ready|free))/,
   /\byou are (?:a|an|the)? ?(?:helpful|ai|artificial|language model|llm|assistant|chatbot|chatgpt|claude|gpt|dan|gemini|copilot|unrestricted|autonomous)\b/,
   /\bfrom now on,? (?:you|your|always|only|act|respond|answer)\b/,
-  /\b(?:pretend|act|behave|respond) (?:to be|as if|as though|as an?|as the|like an?) ?(?:you|unrestricted|ai|assistant|admin|root|system|developer|dan|different)\b/,
+  /\b(?:pretend|act|behave|respond) (?:to be|as if|as though|as|like)(?: an?| the)? (?:you|unrestricted|ai|assistant|admin|root|system|developer|dan|different)\b/,
   // Speaking to a model.
   /\b(?:attention|hey|dear|hello|note (?:to|for)|message (?:to|for)|instructions? (?:to|for)) (?:the |all |any |this )?(?:ai|llms?|assistants?|agents?|language models?|models?|claude|gpt|chatgpt|copilot|gemini)\b/,
   /\b(?:as an ai|if you are an? (?:ai|llm|assistant|agent|model|language model|bot)|ai (?:agents?|assistants?|models?)|language models?|llms?)\b.{0,60}\b(?:must|should|please|need to|have to|required|shall|ignore|instead)\b/,
@@ -164,13 +162,11 @@ const SIGNS: readonly RegExp[] = [
 /** Tag characters spell out ASCII that no person sees. They have no use in a banner. */
 const TAGS = /[\u{e0020}-\u{e007e}]/u;
 
-/** Letters of other scripts that look like Latin ones, with what they look like. */
+/** Letters of other scripts that look like Latin ones, and those. */
+const LATIN_LOOKING = "аеорсухіѕјԁһӏαοενικρτυ";
+const LATIN = "aeopcyxisjdhlaoevikptu";
 const LOOKALIKES: ReadonlyMap<string, string> = new Map(
-  [..."аеорсухіѕјԁһӏ"].map((letter, at) => [letter, "aeopcyxisjdhl"[at] ?? ""])
-    .concat([..."αοενικρτυ"].map((
-      letter,
-      at,
-    ) => [letter, "aoevikptu"[at] ?? ""])) as [string, string][],
+  [...LATIN_LOOKING].map((letter, at) => [letter, LATIN.charAt(at)]),
 );
 
 /**
@@ -183,12 +179,12 @@ const LOOKALIKES: ReadonlyMap<string, string> = new Map(
  * @returns Whether to flag it.
  */
 export function looksLikeInstruction(text: string): boolean {
-  // The shortest sign has seven characters.
-  if (text.length < 6) return false;
   const read = text.length > LOOK_LENGTH_MAX
     ? text.slice(0, LOOK_LENGTH_MAX)
     : text;
   if (TAGS.test(read)) return true;
+  // The shortest sign is longer, and most texts of a report are short.
+  if (read.length < 6) return false;
   const looked = folded(read);
   return SIGNS.some((sign) => sign.test(looked));
 }
@@ -218,6 +214,12 @@ function folded(text: string): string {
   // A path or a host name has other signs where a sentence has blanks.
   if (!/\s/.test(latin)) looks.push(latin.replace(/[-_.,+/:%~]+/g, " "));
   return looks.join("\n");
+}
+
+/** Without blanks before a line end, empty lines at the ends, and in linear time. */
+function trimLines(text: string): string {
+  return text.split("\n").map((line) => line.trimEnd()).join("\n")
+    .replace(/^\n+/, "").trimEnd();
 }
 
 function cut(text: string, lengthMax: number): string {

@@ -509,7 +509,8 @@ Deno.test({
       await using lab = await Lab.up("died");
       const { stdout } = await lab.script(["status", "--json"]);
       const { pid } = JSON.parse(stdout);
-      await new Deno.Command("kill", { args: ["-KILL", `${pid}`] }).output();
+      await new Deno.Command("bash", { args: ["-c", `kill -KILL ${pid}`] })
+        .output();
       assert.equal((await lab.script(["up"])).code, 0);
       assert.deepEqual(await listening(lab, "-Htln"), expected("tcp"));
     });
@@ -566,7 +567,7 @@ Deno.test({
           assert.equal(code, 1, command);
           assert.match(stderr, /is not this user's folder/);
         }
-        assert(await exists(`${folder}/hosts`));
+        assert(await exists(`${folder}/passwd`));
       } finally {
         await new Deno.Command("rm", { args: [folder] }).output();
       }

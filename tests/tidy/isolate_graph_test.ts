@@ -9,13 +9,22 @@ import assert from "node:assert/strict";
 import { verifies } from "../requirements.ts";
 import { importsOf, resolve, textOf } from "./repository.ts";
 
-const ENTRY = "src/isolate/tool_isolate.ts";
+/** Where the entries of the tool isolates are written out. */
+const STARTER = "src/isolate/tool_worker.ts";
+
+/** The entry of the isolate that starts the others after start-up. */
+const WARDEN = "src/isolate/warden.ts";
+
+const TOOLS = ["gobuster", "masscan", "nmap"];
 
 /** Folders of `src` that a tool isolate may load from. */
 const FOLDERS = ["error", "isolate", "scope", "spawn", "tools"];
 
 /** Packages that a tool isolate may load, with those that they load themselves. */
 const PACKAGES = ["ipaddr.js", "saxes", "xmlchars"];
+
+/** Packages that the warden may load: what reading the configuration needs. */
+const WARDEN_PACKAGES = ["argparse", "ipaddr.js", "js-yaml", "zod"];
 
 /** Files of `src/isolate` that belong to the other side of the boundary. */
 const NOT_HERE = /\/(?:isolates?|warden\w*|tool_worker)\.ts$/;
@@ -57,20 +66,53 @@ function withDependencies(packages: ReadonlySet<string>): string[] {
   return [...all].map(name).sort();
 }
 
-Deno.test("a tool isolate loads only what is written here", () => {
+/** The entries that the starter names. */
+function entries(): string[] {
+  const named = textOf(STARTER).matchAll(
+    /new URL\(\s*"([^"]+)",\s*import\.meta\.url,?\s*\)/g,
+  );
+  return [...named].map(([, specifier = ""]) =>
+    resolve(STARTER, specifier) ?? assert.fail(specifier)
+  ).sort();
+}
+
+Deno.test("each tool has an isolate's entry of its own", () => {
+  const expected = TOOLS.map((tool) => `src/tools/${tool}/worker.ts`);
+  assert.deepEqual(entries(), expected);
+});
+
+for (const entry of entries()) {
+  Deno.test(`an isolate that begins at ${entry} loads only what is written here`, () => {
+    verifies("isolate.graph.short");
+    const { files, packages } = graphOf(entry, textOf);
+    const list = [...files];
+    const folders = new Set(list.map((path) => path.split("/")[1] ?? ""));
+    assert.deepEqual(
+      [...folders].filter((folder) => !FOLDERS.includes(folder)),
+      [],
+      list.join("\n"),
+    );
+    assert.deepEqual(
+      withDependencies(packages).filter((one) => !PACKAGES.includes(one)),
+      [],
+    );
+    assert.deepEqual(list.filter((path) => NOT_HERE.test(path)), []);
+    // One tool's isolate has no code of another tool.
+    const own = entry.split("/").slice(0, 3).join("/");
+    const foreign = list.filter((path) =>
+      /^src\/tools\/[^/]+\//.test(path) && !path.startsWith(`${own}/`)
+    );
+    assert.deepEqual(foreign, []);
+  });
+}
+
+Deno.test("the warden loads no package but what reading the configuration needs", () => {
   verifies("isolate.graph.short");
-  const { files, packages } = graphOf(ENTRY, textOf);
-  const folders = new Set([...files].map((path) => path.split("/")[1] ?? ""));
+  const { packages } = graphOf(WARDEN, textOf);
   assert.deepEqual(
-    [...folders].filter((folder) => !FOLDERS.includes(folder)),
-    [],
-    [...files].join("\n"),
-  );
-  assert.deepEqual(
-    withDependencies(packages).filter((one) => !PACKAGES.includes(one)),
+    withDependencies(packages).filter((one) => !WARDEN_PACKAGES.includes(one)),
     [],
   );
-  assert.deepEqual([...files].filter((path) => NOT_HERE.test(path)), []);
 });
 
 Deno.test("graphOf() follows imports and leaves types out", () => {

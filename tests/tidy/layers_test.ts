@@ -43,6 +43,12 @@ interface Exception {
 }
 
 const EXCEPTIONS: readonly Exception[] = [
+  ...["nmap", "masscan", "gobuster"].map((tool) => ({
+    from: `src/tools/${tool}/worker.ts`,
+    to: "isolate",
+    reason:
+      "The entry of a tool's isolate composes the tool with the far side of the boundary; nothing imports it, it is started by its address",
+  })),
   {
     from: "src/isolate/warden.ts",
     to: "config",

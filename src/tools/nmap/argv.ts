@@ -13,7 +13,7 @@
  * @module
  */
 import type { Family } from "@/scope/block.ts";
-import type { Target } from "@/scope/scope.ts";
+import { Target } from "@/scope/scope.ts";
 import { Argv, type Grammar, type Part, SafeText } from "@/spawn/argv.ts";
 import type { PortList } from "../ports.ts";
 import type { NmapRequest } from "./request.ts";
@@ -98,6 +98,7 @@ export interface NmapSettings {
  * @param request Where the optional flags stand.
  * @param targets What will be scanned, all of one family.
  * @returns The command line.
+ * @throws {TypeError} If a target was not made by the scope.
  */
 export function scanArgv(
   settings: NmapSettings,
@@ -119,7 +120,7 @@ export function scanArgv(
     { flag: "--stats-every=1s" },
     { flag: "-oX" },
     { flag: "-" },
-    ...targets.map((target) => ({ operand: target.argv })),
+    ...targets.map(operandOf),
   ]);
 }
 
@@ -149,6 +150,14 @@ export function rawTrialArgv(): Argv {
     { flag: "-T4" },
     { operand: SafeText.match("127.0.0.1", /127\.0\.0\.1/) },
   ]);
+}
+
+/** The last look before a command line: an address that nobody judged does not get in. */
+function operandOf(target: Target): Part {
+  if (!Target.is(target)) {
+    throw new TypeError("Cannot scan a target that Scope did not make");
+  }
+  return { operand: target.argv };
 }
 
 function discoveryParts(

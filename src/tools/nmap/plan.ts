@@ -96,6 +96,7 @@ function settle(
   const osDetection = request.osDetection || request.aggressive;
   const traceroute = request.traceroute || request.aggressive;
   const pace = paceOf(request, context);
+  const timing = request.timing ?? nmap.timingDefault;
   return {
     family,
     privileged: techniques.some((technique) => technique !== "-sT") ||
@@ -113,8 +114,11 @@ function settle(
     scripts: request.aggressive && !request.scripts.includes("default")
       ? [...request.scripts, "default"]
       : request.scripts,
-    timing: request.timing ?? nmap.timingDefault,
-    maxParallelism: pace === "restrained" ? nmap.maxParallelism : null,
+    timing,
+    // The templates up to 2 send one probe at a time; a cap would raise that.
+    maxParallelism: pace === "restrained" && timing > 2
+      ? nmap.maxParallelism
+      : null,
     minRate: pace === "fast" ? minRateOf(request) : null,
   };
 }

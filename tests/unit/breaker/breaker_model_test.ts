@@ -8,6 +8,7 @@ const OPTIONS = {
   failureThreshold: 2,
   successThreshold: 2,
   recoveryTimeoutMs: 1_000,
+  backoffMultiplier: 2,
   recoveryTimeoutMsMax: 3_000,
   jitter: 0,
 };

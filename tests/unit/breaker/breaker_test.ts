@@ -10,6 +10,7 @@ const OPTIONS: BreakerOptions = {
   failureThreshold: 3,
   successThreshold: 2,
   recoveryTimeoutMs: 10_000,
+  backoffMultiplier: 2,
   recoveryTimeoutMsMax: 35_000,
   jitter: 0,
 };
@@ -162,7 +163,7 @@ Deno.test("a result of an earlier generation counts for nothing (late failure)",
   assert.equal(breaker.statistics.consecutiveFailures, 0);
 });
 
-Deno.test("a failed probe doubles the time, up to the cap; closing begins anew", async () => {
+Deno.test("a failed probe multiplies the time, up to the cap; closing begins anew", async () => {
   const { breaker, time } = make();
   fail(breaker, 3);
   const seen: (number | null)[] = [];
@@ -178,6 +179,16 @@ Deno.test("a failed probe doubles the time, up to the cap; closing begins anew",
   breaker.admit().succeeded();
   fail(breaker, 3);
   assert.equal(breaker.statistics.retryAfter, 10);
+});
+
+Deno.test("the time grows by the multiplier that is set", async () => {
+  for (const [backoffMultiplier, second] of [[1, 10], [3, 30]] as const) {
+    const { breaker, time } = make({ backoffMultiplier });
+    fail(breaker, 3);
+    await time.pass(10_000);
+    breaker.admit().failed();
+    assert.equal(breaker.statistics.retryAfter, second);
+  }
 });
 
 Deno.test("jitter takes off at most its part and never adds", () => {
@@ -243,6 +254,8 @@ Deno.test("Breaker refuses options out of range and keeps the old ones", () => {
       { recoveryTimeoutMs: 0 },
       { recoveryTimeoutMs: Infinity },
       { recoveryTimeoutMsMax: 5_000 },
+      { backoffMultiplier: 0.5 },
+      { backoffMultiplier: NaN },
       { jitter: -0.1 },
       { jitter: 1.1 },
       { jitter: NaN },

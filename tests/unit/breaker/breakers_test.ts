@@ -11,6 +11,7 @@ const OPTIONS = {
   failureThreshold: 1,
   successThreshold: 1,
   recoveryTimeoutMs: 10_000,
+  backoffMultiplier: 2,
   recoveryTimeoutMsMax: 60_000,
   jitter: 0,
 };

@@ -4,12 +4,11 @@
  *
  * @module
  */
-import { isOver, type Scan, type ScanStatus } from "@/scans/scan.ts";
-import type { Report } from "@/tools/report.ts";
+import { isOver, type Scan, type ScanStatus } from "./scan.ts";
+import { isOpen, type Report } from "@/tools/report.ts";
 import type { Progress } from "@/tools/tool.ts";
-import { isOpen } from "./rows.ts";
 
-/** Most kinds of finding that are counted one by one. */
+/** Kinds of finding that are counted one by one where there is room. */
 const KINDS_MAX = 10;
 
 /** The states in words. */
@@ -28,9 +27,10 @@ const STATUS: Readonly<Record<ScanStatus, string>> = {
  * Sums a scan up.
  *
  * @param scan The scan.
+ * @param kindsMax Most kinds of finding that are counted one by one.
  * @returns One or two sentences.
  */
-export function summarize(scan: Scan): string {
+export function summarize(scan: Scan, kindsMax: number = KINDS_MAX): string {
   const state = STATUS[scan.status];
   if (!isOver(scan)) {
     return scan.progress === null
@@ -38,7 +38,7 @@ export function summarize(scan: Scan): string {
       : `${state}: ${progressText(scan.progress)}.`;
   }
   if (scan.report === null) return `${state}.`;
-  return `${state}: ${findings(scan.report)}.`;
+  return `${state}: ${findings(scan.report, kindsMax)}.`;
 }
 
 /**
@@ -57,12 +57,13 @@ export function progressText(progress: Progress): string {
   return parts.join(", ");
 }
 
-function findings(report: Report): string {
+function findings(report: Report, kindsMax: number): string {
   switch (report.kind) {
     case "hosts": {
       const ports = report.hosts.flatMap((host) => host.ports.filter(isOpen));
       const kinds = counts(
         ports.map(({ port, protocol }) => `${port}/${protocol}`),
+        kindsMax,
       );
       return `${hostCount(report.totals)}, ${
         many(ports.length, "open port")
@@ -70,7 +71,7 @@ function findings(report: Report): string {
     }
     case "paths":
       return `${many(report.paths.length, "path")}${
-        counts(report.paths.map(({ status }) => `status ${status}`))
+        counts(report.paths.map(({ status }) => `status ${status}`), kindsMax)
       }${tried(report.totals)}`;
     case "names":
       return `${many(report.names.length, "name")} (${report.mode})${
@@ -95,12 +96,12 @@ function tried(
 }
 
 /** `: 22/tcp ×3, 80/tcp ×1`, the most frequent first. */
-function counts(kinds: readonly string[]): string {
+function counts(kinds: readonly string[], kindsMax: number): string {
   const counted = new Map<string, number>();
   for (const kind of kinds) counted.set(kind, (counted.get(kind) ?? 0) + 1);
   const sorted = [...counted].sort(([, a], [, b]) => b - a);
   if (sorted.length === 0) return "";
-  const shown = sorted.slice(0, KINDS_MAX)
+  const shown = sorted.slice(0, kindsMax)
     .map(([kind, count]) => count === 1 ? kind : `${kind} ×${count}`);
   const left = sorted.length - shown.length;
   if (left > 0) shown.push(`${left} more kinds`);

@@ -1,0 +1,125 @@
+/**
+ * Reads a command line into a tool's request. The flags are the tool's own fields, so that a person
+ * and a model ask for the same things by the same names: `--top-ports 100` is `top_ports`.
+ *
+ * Nothing is judged here but the form; the engine parses the request like any other.
+ *
+ * @module
+ */
+import { parseArgs } from "node:util";
+import { AppError } from "@/error/app_error.ts";
+import { toolNamed } from "@/tools/registry.ts";
+import type { ToolName } from "@/tools/tool.ts";
+
+/** A command line of `scan` or `plan`. */
+export interface ScanArguments {
+  readonly tool: ToolName;
+  readonly request: Readonly<Record<string, unknown>>;
+  /** Whether JSON is wanted. */
+  readonly json: boolean;
+}
+
+/**
+ * Reads the arguments of `scan` and `plan`.
+ *
+ * @param args `nmap 127.0.0.1 --ports 1-1024 --json`; gobuster takes its mode before the target.
+ * @returns The tool, its request and the form of the answer.
+ * @throws {AppError} `tool_not_found` or `invalid_arguments`.
+ */
+export function parseScanArguments(args: readonly string[]): ScanArguments {
+  const [name, ...rest] = args;
+  if (name === undefined || name.startsWith("-")) {
+    throw new AppError(
+      "invalid_arguments",
+      "Cannot scan: name a tool first, for example: scan nmap 127.0.0.1 --ports 1-1024",
+    );
+  }
+  const tool = toolNamed(name);
+  const kinds = new Map(
+    Object.entries(tool.fields).map((
+      [field, { schema }],
+    ) => [field, kindOf(schema)]),
+  );
+  const { values, positionals } = read(rest, kinds);
+  const request: Record<string, unknown> = {};
+  for (const [flag, given] of Object.entries(values)) {
+    if (flag === "json") continue;
+    const field = flag.replaceAll("-", "_");
+    request[field] = valueOf(given, kinds.get(field) ?? "text");
+  }
+  const operands = [...positionals];
+  if (
+    kinds.has("mode") && request["mode"] === undefined && operands.length > 1
+  ) {
+    request["mode"] = operands.shift();
+  }
+  if (operands.length > 0) {
+    request["target"] = operands.length === 1 ? operands[0] : operands;
+  }
+  return { tool: tool.name, request, json: values["json"] === true };
+}
+
+type Kind = "boolean" | "integer" | "list" | "text";
+
+function kindOf(schema: Readonly<Record<string, unknown>>): Kind {
+  switch (schema["type"]) {
+    case "boolean":
+    case "integer":
+      return schema["type"];
+    case "array":
+      return "list";
+    default:
+      return "text";
+  }
+}
+
+function read(args: readonly string[], kinds: ReadonlyMap<string, Kind>) {
+  const options: Record<
+    string,
+    { type: "boolean" | "string"; multiple?: boolean }
+  > = {
+    json: { type: "boolean" },
+  };
+  for (const [field, kind] of kinds) {
+    options[field.replaceAll("_", "-")] = kind === "boolean"
+      ? { type: "boolean" }
+      : { type: "string", multiple: kind === "list" || field === "target" };
+  }
+  try {
+    return parseArgs({
+      args: [...args],
+      options,
+      allowPositionals: true,
+      allowNegative: true,
+      strict: true,
+    });
+  } catch (thrown) {
+    const known = [...kinds.keys()].map((field) =>
+      `--${field.replaceAll("_", "-")}`
+    ).join(", ");
+    const why = thrown instanceof Error
+      ? thrown.message.split(". ")[0]
+      : "malformed";
+    throw new AppError(
+      "invalid_arguments",
+      `Cannot read the command line: ${why}; the options are ${known}, --json`,
+    );
+  }
+}
+
+type Given = string | boolean | (string | boolean)[] | undefined;
+
+function valueOf(given: Given, kind: Kind): unknown {
+  if (
+    kind === "integer" && typeof given === "string" &&
+    /^-?\d{1,15}$/.test(given)
+  ) {
+    return Number(given);
+  }
+  if (kind === "list" && Array.isArray(given)) {
+    return given.flatMap((item) => String(item).split(",")).filter((item) =>
+      item !== ""
+    );
+  }
+  return given;
+}

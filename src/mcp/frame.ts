@@ -1,0 +1,130 @@
+/**
+ * One line as a message of the protocol, or as the reason why it is none. Size was bounded before;
+ * here come depth, then JSON, then shape, in that order, so that no step meets more than the one
+ * before let through.
+ *
+ * @module
+ */
+import {
+  INVALID_REQUEST,
+  type JSONRPCMessage,
+  PARSE_ERROR,
+  parseJSONRPCMessage,
+} from "@modelcontextprotocol/server";
+
+/** Deepest nesting of a message. The deepest sound one has about ten levels. */
+export const FRAME_DEPTH_MAX = 64;
+
+/** A line, read. */
+export type Frame =
+  | { readonly kind: "message"; readonly message: JSONRPCMessage }
+  /** Not a message; the refusal is to be sent. */
+  | { readonly kind: "refused"; readonly refusal: JSONRPCMessage }
+  /** A blank line. */
+  | { readonly kind: "blank" };
+
+/**
+ * Reads a line.
+ *
+ * @param bytes The line without its end: untrusted.
+ * @returns What it is. It throws nothing, whatever arrives.
+ */
+export function readFrame(bytes: Uint8Array): Frame {
+  const text = decode(bytes);
+  if (text === null) return refused(PARSE_ERROR, "it is not UTF-8");
+  if (text.trim() === "") return { kind: "blank" };
+  if (isTooDeep(text)) {
+    return refused(
+      INVALID_REQUEST,
+      `it is nested deeper than ${FRAME_DEPTH_MAX} levels`,
+    );
+  }
+  const value = parseJson(text);
+  if (value === undefined) return refused(PARSE_ERROR, "it is not JSON");
+  if (Array.isArray(value)) {
+    return refused(
+      INVALID_REQUEST,
+      "batches are not part of the protocol; send one message a line",
+    );
+  }
+  try {
+    return { kind: "message", message: parseJSONRPCMessage(value) };
+  } catch {
+    // The SDK's words for it are a dump of its schema, of no use to a client.
+    return refused(
+      INVALID_REQUEST,
+      "it is no JSON-RPC 2.0 message",
+      idOf(value),
+    );
+  }
+}
+
+/**
+ * Makes the answer to a line that is no message.
+ *
+ * @param code The JSON-RPC code.
+ * @param why What is wrong with it.
+ * @param id The request's id, as far as it is known. The protocol leaves it out otherwise.
+ * @returns The answer.
+ */
+export function refusal(
+  code: number,
+  why: string,
+  id?: string | number,
+): JSONRPCMessage {
+  return {
+    jsonrpc: "2.0",
+    ...(id === undefined ? {} : { id }),
+    error: { code, message: `Cannot read the message: ${why}` },
+  };
+}
+
+function refused(code: number, why: string, id?: string | number): Frame {
+  return { kind: "refused", refusal: refusal(code, why, id) };
+}
+
+function decode(bytes: Uint8Array): string | null {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    // Fatal mode throws on malformed bytes; that is the answer looked for.
+    return null;
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // No JSON text parses to undefined, so it stands for none.
+    return undefined;
+  }
+}
+
+/** Counts brackets outside of strings, without parsing. */
+function isTooDeep(text: string): boolean {
+  let depth = 0;
+  let inString = false;
+  for (let at = 0; at < text.length; at++) {
+    const unit = text.charCodeAt(at);
+    if (inString) {
+      if (unit === 0x5c) at++;
+      else if (unit === 0x22) inString = false;
+    } else if (unit === 0x22) inString = true;
+    else if (unit === 0x7b || unit === 0x5b) {
+      if (++depth > FRAME_DEPTH_MAX) return true;
+    } else if (unit === 0x7d || unit === 0x5d) depth--;
+  }
+  return false;
+}
+
+function idOf(value: unknown): string | number | undefined {
+  if (typeof value !== "object" || value === null) return undefined;
+  if (!Object.hasOwn(value, "id") || Object.hasOwn(value, "result")) {
+    return undefined;
+  }
+  const { id } = value as { id: unknown };
+  const isId = (typeof id === "string" && id.length <= 256) ||
+    Number.isSafeInteger(id);
+  return isId ? id as string | number : undefined;
+}

@@ -1,0 +1,11 @@
+/**
+ * The hostile corpus against masscan.
+ *
+ * @module
+ */
+import { masscan } from "@/tools/masscan/tool.ts";
+import { checkCorpus } from "./injection.ts";
+
+Deno.test("masscan refuses every case of the hostile corpus with the right code", () => {
+  checkCorpus(masscan, 200);
+});

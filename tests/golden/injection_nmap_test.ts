@@ -1,0 +1,11 @@
+/**
+ * The hostile corpus against nmap.
+ *
+ * @module
+ */
+import { nmap } from "@/tools/nmap/tool.ts";
+import { checkCorpus } from "./injection.ts";
+
+Deno.test("nmap refuses every case of the hostile corpus with the right code", () => {
+  checkCorpus(nmap, 300);
+});
