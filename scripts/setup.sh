@@ -12,7 +12,7 @@ deno_version=2.9.6
 # program:package pairs. What the server and its sandbox run:
 serve_programs='nmap:nmap masscan:masscan gobuster:gobuster bwrap:bubblewrap prlimit:util-linux ip:iproute2 nft:nftables'
 # What the tests' network lab serves; no service of these is started or left enabled.
-test_programs='bash:bash nginx:nginx-light dropbear:dropbear-bin redis-server:redis-server dnsmasq:dnsmasq-base openssl:openssl'
+test_programs='bash:bash nginx:nginx-light dropbear:dropbear-bin redis-server:redis-server dnsmasq:dnsmasq-base openssl:openssl ps:procps'
 # The packages among these that bring a system service with them, by the service's name.
 test_services='nginx redis-server'
 
@@ -263,8 +263,9 @@ ensure_deno() {
 # Runs Deno in this repository as the user who will use it: with "sudo scripts/setup.sh" that is not
 # root, and root's cache would be of no use.
 deno_as_user() {
-  if is_root && [ -n "${SUDO_USER:-}" ] && [ "$SUDO_USER" != root ] && have sudo; then
-    sudo -H -u "$SUDO_USER" env "PATH=$PATH" NO_COLOR=1 sh -c 'cd "$1" && shift && deno "$@"' sh "$root" "$@" </dev/null
+  if is_root && [ -n "${SUDO_USER:-}" ] && [ "$SUDO_USER" != root ]; then
+    home=$(getent passwd "$SUDO_USER" | cut -d: -f6)
+    (cd "$root" && runuser -u "$SUDO_USER" -- env "HOME=$home" NO_COLOR=1 deno "$@" </dev/null)
   else
     (cd "$root" && NO_COLOR=1 deno "$@" </dev/null)
   fi

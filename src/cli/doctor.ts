@@ -64,8 +64,18 @@ function runtimeFinding(): Finding {
 
 async function configFinding(world: World): Promise<Finding> {
   try {
-    const { config, warnings } = await readConfig(world.env);
-    const lists = await readCatalogue(config.gobuster.wordlist_folders);
+    const loaded = await readConfig(world.env);
+    const { config } = loaded;
+    const warnings = [...loaded.warnings];
+    const lists = await readCatalogue(config.gobuster.wordlist_folders, {
+      warn: (message) => warnings.push(message),
+    });
+    const { default_wordlist } = config.gobuster;
+    if (!lists.some(({ name }) => name === default_wordlist)) {
+      warnings.push(
+        `gobuster.default_wordlist "${default_wordlist}" is not in the catalogue`,
+      );
+    }
     if (warnings.length > 0) {
       return {
         check: "configuration",

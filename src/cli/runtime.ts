@@ -397,7 +397,7 @@ function logDispatch(event: DispatchEvent): void {
   });
   if (kind === "refused") {
     dispatchLog.info("call refused", properties);
-  } else if (kind === "started") dispatchLog.info("scan started", properties);
+  } else if (kind === "started") dispatchLog.debug("scan started", properties);
   else if (scan?.error) dispatchLog.warn("scan ended", properties);
   else dispatchLog.info("scan ended", properties);
 }

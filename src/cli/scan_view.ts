@@ -114,8 +114,10 @@ function reportRows(report: Report): readonly (readonly string[])[] {
   }
 }
 
+/** Closed ports are counted, not listed: a person looks for what is there. */
 function hostRows(host: HostReport): readonly (readonly string[])[] {
-  const rows = host.ports.map((port) => [
+  const listed = host.ports.filter(({ state }) => state !== "closed");
+  const rows = listed.map((port) => [
     host.address,
     `${port.port}/${port.protocol}`,
     port.state,
@@ -124,11 +126,16 @@ function hostRows(host: HostReport): readonly (readonly string[])[] {
       : `${port.tunnel}/${port.service ?? ""}`,
     portDetails(port),
   ]);
-  const others = (host.other_ports ?? []).map(({ state, count }) =>
-    `${count} ${state}`
-  ).join(", ");
-  if (others !== "") {
-    rows.push([host.address, "", "", "", `not shown: ${others}`]);
+  const others = new Map(
+    (host.other_ports ?? []).map(({ state, count }) => [state, count]),
+  );
+  const closed = host.ports.length - listed.length;
+  if (closed > 0) others.set("closed", (others.get("closed") ?? 0) + closed);
+  const counts = [...others].map(([state, count]) => `${count} ${state}`).join(
+    ", ",
+  );
+  if (counts !== "") {
+    rows.push([host.address, "", "", "", `not shown: ${counts}`]);
   }
   return rows.length > 0 ? rows : [[host.address, "", host.status, "", ""]];
 }

@@ -1,11 +1,10 @@
 /**
- * Hears that a configuration file may have changed. Two ways: the system's notices about the file's
- * folder, and looking from time to time.
+ * Hears that a configuration file may have changed, by looking at it from time to time. What comes is
+ * no more than a hint; the watcher reads the file and compares.
  *
- * The folder is watched and not the file: an editor that writes a new file and renames it over the
- * old one would leave a watch on a file that has no name any more, and a file that is a link (as in a
- * mounted ConfigMap) changes without being touched. What came is no more than a hint; the watcher
- * reads the file and compares.
+ * The system's own notices are not used: Deno's watcher keeps the process alive and cannot be told
+ * not to, an editor that renames a new file over the old one leaves a watch on a file without a name,
+ * and a file that is a link (as in a mounted ConfigMap) changes without being touched.
  *
  * @module
  */
@@ -14,45 +13,6 @@
 export interface Changes extends Disposable {
   /** One item for each hint. Ends when it is disposed, or when no more can come. */
   hints(): AsyncIterable<void>;
-}
-
-/** What of an event of the file system is looked at. */
-export interface FolderEvent {
-  readonly kind: string;
-}
-
-/**
- * Watches a folder with the system's notices. A process that waits for one stays alive.
- *
- * @param folder The folder.
- * @returns The stream.
- */
-export function watchFolder(folder: string): Changes {
-  return folderChanges(Deno.watchFs(folder, { recursive: false }));
-}
-
-/**
- * Makes a stream of a folder's events. Reading a file is an event, too, and no change.
- *
- * @param events The events.
- * @returns The stream.
- */
-export function folderChanges(
-  events: AsyncIterable<FolderEvent> & { close(): void },
-): Changes {
-  let closed = false;
-  return {
-    async *hints() {
-      for await (const { kind } of events) {
-        if (kind !== "access") yield;
-      }
-    },
-    [Symbol.dispose]() {
-      if (closed) return;
-      closed = true;
-      events.close();
-    },
-  };
 }
 
 /** What looking from time to time needs. */
@@ -79,7 +39,7 @@ export function pollFile(path: string, options: PollOptions = {}): Changes {
     const over = Promise.withResolvers<void>();
     wake = over.resolve;
     const timer = setTimeout(over.resolve, everyMs);
-    Deno.unrefTimer(Number(timer));
+    Deno.unrefTimer(timer);
     await over.promise;
     clearTimeout(timer);
   }

@@ -30,6 +30,7 @@ const standIns: Record<string, string> = {
         bubblewrap) program=bwrap; service= ;;
         iproute2) program=ip; service= ;;
         nftables) program=nft; service= ;;
+        procps) program=ps; service= ;;
         nmap | masscan | gobuster | openssl | curl | unzip | npm) program=$package; service= ;;
         *) continue ;;
       esac
@@ -67,6 +68,25 @@ case "$*" in
   install*) echo "deno $*" >>"$T/log"; : >"$T/cached"; mkdir -p "$HOME/.cache/deno/npm" ;;
 esac
 `;
+
+/** Runs shell text in a mount namespace of its own; without root that takes a user namespace too. */
+function withPrivateMounts(text: string, ...args: string[]): Deno.Command {
+  return new Deno.Command("bash", {
+    args: [
+      "-c",
+      '[ "$(id -u)" -eq 0 ] && user= || user=-r; exec unshare -m $user sh -ec "$@"',
+      "bash",
+      text,
+      "sh",
+      ...args,
+    ],
+    stdin: "null",
+  });
+}
+
+/** Some containers forbid even root to mount. */
+const ignore = !withPrivateMounts("mount -t tmpfs none /usr/sbin").outputSync()
+  .success;
 
 interface Outcome {
   code: number;
@@ -128,10 +148,11 @@ class Machine implements AsyncDisposable {
       [ ! -d /usr/local/sbin ] || mount -t tmpfs none /usr/local/sbin
       t=$1; shift
       exec /usr/bin/env -i T="$t" HOME="$t/home" PATH="$t/bin:$t/prefix/bin" "$t/repo/scripts/setup.sh" "$@"`;
-    const { code, stdout, stderr } = await new Deno.Command("unshare", {
-      args: ["-rm", "sh", "-ec", cover, "sh", this.folder, ...args],
-      stdin: "null",
-    }).output();
+    const { code, stdout, stderr } = await withPrivateMounts(
+      cover,
+      this.folder,
+      ...args,
+    ).output();
     const decoder = new TextDecoder();
     const calls = await this.sh("cat log 2>/dev/null || true; rm -f log");
     return {
@@ -146,17 +167,11 @@ class Machine implements AsyncDisposable {
   }
 }
 
-/** Covering system folders takes a mount namespace; some containers forbid that. */
-const ignore = !new Deno.Command("unshare", {
-  args: ["-rm", "sh", "-c", "mount -t tmpfs none /usr/sbin"],
-  stderr: "null",
-}).outputSync().success;
-
 const aptInstall =
   "apt-get -q -y -o DPkg::Lock::Timeout=300 --no-install-recommends install";
 const servePackages = "nmap masscan gobuster bubblewrap iproute2 nftables";
 const testPackages =
-  "nginx-light dropbear-bin redis-server dnsmasq-base openssl";
+  "nginx-light dropbear-bin redis-server dnsmasq-base openssl procps";
 
 Deno.test({
   name:

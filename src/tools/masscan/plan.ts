@@ -22,8 +22,16 @@ import {
 } from "./argv.ts";
 import type { MasscanRequest } from "./request.ts";
 
-/** Seconds that a banner pass waits at least: masscan gives up on a silent service after that. */
-const BANNER_WAIT_SECONDS = 10;
+/**
+ * Repetitions of each probe in a banner pass. masscan works off its open connections only when a
+ * packet comes in; with three repetitions probes go out for twelve seconds and more, and each is
+ * answered by something. Without them no banner at all was read on an idle interface.
+ */
+const BANNER_RETRIES = 3;
+
+/** Packets a second of a banner pass at least, and seconds in which its first round goes out. */
+const BANNER_RATE_MIN = 50;
+const BANNER_ROUND_SECONDS = 10;
 
 /** Seconds that a pass takes besides sending and waiting: start, and the end on an idle interface. */
 const PASS_OVERHEAD_SECONDS = 3;
@@ -73,7 +81,9 @@ export function planScan(request: MasscanRequest, context: PlanContext): Plan {
     tool: "masscan",
     verdicts,
     passes: runs
-      ? passes.map((pass) => passArgv(waiting(settings, pass), pass))
+      ? passes.map((pass) =>
+        passArgv(settingsOf(pass, settings, addressCount), pass)
+      )
       : [],
     targets: targets.map(String),
     addressCount,
@@ -107,10 +117,21 @@ function passesOf(
   }));
 }
 
-function waiting(settings: MasscanSettings, pass: Pass): MasscanSettings {
+/** A banner pass repeats its probes, and takes its time rather than flood few hosts. */
+function settingsOf(
+  pass: Pass,
+  settings: MasscanSettings,
+  addressCount: number,
+): MasscanSettings {
   if (!pass.banners) return settings;
-  const waitSeconds = Math.max(settings.waitSeconds, BANNER_WAIT_SECONDS);
-  return { ...settings, waitSeconds };
+  const round = Math.ceil(
+    addressCount * settings.ports.count / BANNER_ROUND_SECONDS,
+  );
+  return {
+    ...settings,
+    rate: Math.min(settings.rate, Math.max(BANNER_RATE_MIN, round)),
+    retries: Math.max(settings.retries, BANNER_RETRIES),
+  };
 }
 
 function estimate(
@@ -118,16 +139,16 @@ function estimate(
   passes: readonly Pass[],
   addressCount: number,
 ): { probes: number; seconds: number } {
-  // Each repetition goes out a second after the probe, for which masscan runs on for as long.
-  const perPass = (addressCount * settings.ports.count +
-    settings.retries * settings.rate) * (settings.retries + 1);
-  const seconds = passes.reduce(
-    (sum, pass) =>
-      sum + perPass / settings.rate + waiting(settings, pass).waitSeconds +
-      PASS_OVERHEAD_SECONDS,
-    0,
-  );
-  return { probes: perPass * passes.length, seconds: Math.ceil(seconds) };
+  const sum = { probes: 0, seconds: 0 };
+  for (const pass of passes) {
+    const own = settingsOf(pass, settings, addressCount);
+    // A repetition goes out a second after its probe, and masscan runs on for as long.
+    const probes = (addressCount * own.ports.count + own.retries * own.rate) *
+      (own.retries + 1);
+    sum.probes += probes;
+    sum.seconds += probes / own.rate + own.waitSeconds + PASS_OVERHEAD_SECONDS;
+  }
+  return { probes: sum.probes, seconds: Math.ceil(sum.seconds) };
 }
 
 /**

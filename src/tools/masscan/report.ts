@@ -8,9 +8,12 @@
  *   lines none was lost in 40 runs that were killed. Its file formats (`-oJ`, `-oL`, …) are held back
  *   in blocks of 4096 bytes and lost on a kill, so they are not used.
  * - `Banner on port …` lines are not flushed: into a pipe they come when 4096 bytes are full, with the
- *   next `Discovered` line, or at the end of the process. Run below `stdbuf -oL` they came one by one;
- *   a launcher may do that. Banners come about five seconds after the port, and only if the kernel of
- *   this host is kept from resetting masscan's connections (a firewall rule for its source port).
+ *   next `Discovered` line, or when the process ends by itself; what is held back at a kill is lost.
+ *   Below `stdbuf -oL` each came at once; a launcher may do that. masscan works off its connections
+ *   only when a packet comes in, so on an idle interface it read no banner at all; repeated probes
+ *   cure that (`plan.ts`). It reads none either where the kernel of this host resets its connections,
+ *   which only a firewall rule for its source ports prevents; and a port that an earlier connection
+ *   used a short while ago is not even discovered. So banners have a pass and ports of their own.
  * - The first `100.00% done, waiting 0-secs` is printed before the wait begins; the true count runs
  *   from `--wait` down and then below zero. A run that ends by itself ends at -1 to -5. On an idle
  *   interface one run in two does not end: its receiver sits in libpcap's poll, which returns to
@@ -43,7 +46,7 @@ import { Lines } from "../lines.ts";
 import type { HostReport, HostsReport, PortReport } from "../report.ts";
 import type { Plan, Progress, Reader } from "../tool.ts";
 import { readUntrusted } from "../untrusted.ts";
-import { PassState } from "./pass_state.ts";
+import { type PassFacts, PassState } from "./pass_state.ts";
 import type { MasscanRequest } from "./request.ts";
 
 /** Most open ports that a report holds. */
@@ -80,6 +83,9 @@ export function masscanReader(
   return new MasscanReader(request, plan, now);
 }
 
+/** What follows the last pass. */
+const NO_PASS: PassFacts = { waitSeconds: 0, banners: false, seconds: 0 };
+
 /** An open port, with the passes that saw it. */
 interface Found {
   readonly address: bigint;
@@ -93,6 +99,7 @@ class MasscanReader implements Reader {
   readonly #request: MasscanRequest;
   readonly #plan: Plan;
   readonly #blocks: readonly Block[];
+  readonly #facts: readonly PassFacts[];
   readonly #now: () => number;
   readonly #startedAt: number;
   readonly #found = new Map<number, Found>();
@@ -109,6 +116,7 @@ class MasscanReader implements Reader {
     this.#request = request;
     this.#plan = plan;
     this.#blocks = blocksOf(plan.targets);
+    this.#facts = factsOf(request, plan);
     this.#now = now;
     this.#startedAt = now();
     this.#pass = this.#newPass();
@@ -132,10 +140,12 @@ class MasscanReader implements Reader {
   }
 
   progress(): Progress {
-    const count = Math.max(1, this.#plan.passes.length);
+    const count = this.#facts.length;
     const ended = Math.min(this.#ends.length, count);
-    const part = ended === count ? 0 : this.#pass.fraction();
-    const percent = Math.min(100, (ended + part) * 100 / count);
+    const done = secondsOf(this.#facts.slice(0, ended)) +
+      (this.#facts[ended]?.seconds ?? 0) * this.#pass.fraction();
+    const all = secondsOf(this.#facts);
+    const percent = all === 0 ? 0 : Math.min(100, done * 100 / all);
     // A burst of late answers may set masscan's own count back; the whole never goes back.
     this.#percent = Math.max(this.#percent, Math.round(percent * 10) / 10);
     return {
@@ -181,14 +191,7 @@ class MasscanReader implements Reader {
   }
 
   #newPass(): PassState {
-    const { passes, seconds } = this.#plan;
-    const tokens = passes[this.#ends.length]?.toJSON() ?? [];
-    const wait = tokens.find((token) => token.startsWith("--wait="));
-    return new PassState(this.#now, {
-      waitSeconds: Number(wait?.slice("--wait=".length) ?? 0),
-      banners: tokens.includes("--banners=true"),
-      seconds: seconds / Math.max(1, passes.length),
-    });
+    return new PassState(this.#now, this.#facts[this.#ends.length] ?? NO_PASS);
   }
 
   #newLines(): Lines {
@@ -408,6 +411,30 @@ function blocksOf(targets: readonly string[]): readonly Block[] {
   return targets.map(parseTarget).flatMap((target) =>
     target.kind === "name" ? [] : [target.block]
   );
+}
+
+/** What the command lines say about each pass. */
+function factsOf(request: MasscanRequest, plan: Plan): readonly PassFacts[] {
+  const probes = plan.addressCount * request.ports.count;
+  return plan.passes.map((argv) => {
+    const tokens = argv.toJSON();
+    const valueOf = (flag: string) =>
+      Number(
+        tokens.find((token) => token.startsWith(flag))?.slice(flag.length) ?? 0,
+      );
+    const [rate, retries] = [valueOf("--rate="), valueOf("--retries=")];
+    const waitSeconds = valueOf("--wait=");
+    const sending = (probes / rate + retries) * (retries + 1);
+    return {
+      waitSeconds,
+      banners: tokens.includes("--banners=true"),
+      seconds: sending + waitSeconds,
+    };
+  });
+}
+
+function secondsOf(facts: readonly PassFacts[]): number {
+  return facts.reduce((sum, { seconds }) => sum + seconds, 0);
 }
 
 function counted(count: number, one: string, many: string): string {

@@ -54,6 +54,12 @@ Deno.test("readFrame() refuses deep nesting before it parses, and counts no brac
   assert.equal(codeOf(text), "message");
 });
 
+Deno.test("readFrame() says that batches are not taken", () => {
+  const frame = read('[{"jsonrpc":"2.0","id":1,"method":"ping"}]');
+  assert.ok(frame.kind === "refused" && "error" in frame.refusal);
+  assert.match(frame.refusal.error.message, /send one message a line$/);
+});
+
 Deno.test("readFrame() refuses bytes that are no UTF-8", () => {
   const frame = readFrame(new Uint8Array([0x7b, 0xff, 0x7d]));
   assert.equal(frame.kind, "refused");

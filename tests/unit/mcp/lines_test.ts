@@ -20,7 +20,8 @@ Deno.test("LineSplitter gives the same lines however the bytes are cut", () => {
         lines.map((line) => `${line}\n`).join(""),
       );
       const chunks: Uint8Array[] = [];
-      for (let at = 0, turn = 0; at < bytes.length; turn++) {
+      let at = 0;
+      for (let turn = 0; at < bytes.length; turn++) {
         const size = sizes[turn % sizes.length] ?? 1;
         chunks.push(bytes.subarray(at, at + size));
         at += size;

@@ -66,10 +66,36 @@ Deno.test("progressSender() sends nothing while the client does not read, nor af
   sender.report(progress(50));
   assert.equal(waits.length, 2);
   waits[1]?.resolve();
+  await Promise.resolve();
+  await Promise.resolve();
   sender.close();
   now += 1000;
   sender.report(progress(60));
   assert.equal(waits.length, 2);
+});
+
+Deno.test("progressSender() goes on where the tool does not say how far it is", async () => {
+  let now = 0;
+  const sent: number[] = [];
+  const sender = progressSender({
+    token: 7,
+    now: () => now,
+    send: ({ progress }) => {
+      sent.push(progress);
+      return Promise.resolve();
+    },
+  });
+  for (const percent of [10, null, 4, 20]) {
+    sender.report(progress(percent));
+    now += 1000;
+    await Promise.resolve();
+  }
+  assert.deepEqual(sent.map((one) => one.toFixed(3)), [
+    "10.000",
+    "10.001",
+    "10.002",
+    "20.000",
+  ]);
 });
 
 Deno.test("progressSender() stops when the client is gone", async () => {

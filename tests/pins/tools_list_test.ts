@@ -1,0 +1,158 @@
+/**
+ * `tools/list` as a client gets it. Every client puts it before its model at the start of every
+ * conversation, so its size is a promise as well as its names.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import type { Capabilities } from "@/dispatch/engine.ts";
+import { toolEntries } from "@/mcp/tools.ts";
+import { TOOLS } from "@/tools/registry.ts";
+import { FAKE_CAPABILITIES } from "../unit/mcp/fixtures/fake_engine.ts";
+
+const FIELDS = {
+  nmap: TOOLS.nmap.fields,
+  masscan: TOOLS.masscan.fields,
+  gobuster: TOOLS.gobuster.fields,
+};
+
+/** Bytes of the result's JSON. */
+function bytesOf(capabilities: Capabilities): number {
+  const result = { tools: toolEntries(FIELDS, capabilities) };
+  return new TextEncoder().encode(JSON.stringify(result)).length;
+}
+
+/** Names as many and as long as a configuration may hold. */
+function many(text: string): string[] {
+  return Array.from({ length: 500 }, (_, at) => `${text}${at}`);
+}
+
+Deno.test("tools/list is below 24 KB", () => {
+  assert.ok(
+    bytesOf(FAKE_CAPABILITIES) < 24_000,
+    String(bytesOf(FAKE_CAPABILITIES)),
+  );
+});
+
+Deno.test("tools/list is below 24 KB however long the configuration's lists are", () => {
+  const { guardrails } = FAKE_CAPABILITIES;
+  const bytes = bytesOf({
+    ...FAKE_CAPABILITIES,
+    rawSockets: false,
+    guardrails: {
+      ...guardrails,
+      scope: {
+        ...guardrails.scope,
+        allowedSubnets: many("2001:db8:aaaa:bbbb::/64 "),
+        deniedSubnets: many("2001:db8:aaaa:cccc::/64 "),
+        allowedHostSuffixes: many(".very-long-suffix.lab.internal"),
+      },
+      gobuster: {
+        ...guardrails.gobuster,
+        wordlists: many("wordlist-").map((name) => ({
+          name,
+          path: "/",
+          words: 1,
+        })),
+      },
+    },
+    tools: FAKE_CAPABILITIES.tools.map((tool) => ({
+      ...tool,
+      breaker: "open",
+    })),
+  });
+  assert.ok(bytes < 24_000, String(bytes));
+});
+
+Deno.test("tools/list names the arguments of the contract", () => {
+  const shared = ["background", "plan", "max_tokens"];
+  const expected = {
+    nmap: [
+      "target",
+      "ports",
+      "top_ports",
+      "scan_type",
+      "service_detection",
+      "os_detection",
+      "scripts",
+      "timing",
+      "pace",
+      "host_discovery",
+      "extra_args",
+      "timeout_seconds",
+      ...shared,
+    ],
+    masscan: [
+      "target",
+      "ports",
+      "rate",
+      "banners",
+      "extra_args",
+      "timeout_seconds",
+      ...shared,
+    ],
+    gobuster: [
+      "mode",
+      "target",
+      "wordlist",
+      "extensions",
+      "status_codes",
+      "threads",
+      "resolver",
+      "extra_args",
+      "timeout_seconds",
+      ...shared,
+    ],
+    scan_status: ["scan_id"],
+    scan_results: [
+      "scan_id",
+      "open_only",
+      "port",
+      "service",
+      "host",
+      "host_status",
+      "status_code",
+      "fields",
+      "cursor",
+      "max_tokens",
+    ],
+    scan_list: ["status", "tool", "limit", "cursor"],
+    scan_cancel: ["scan_id"],
+  };
+  const seen = Object.fromEntries(
+    toolEntries(FIELDS, FAKE_CAPABILITIES).map(({ name, inputSchema }) => [
+      name,
+      Object.keys(inputSchema["properties"] as object).sort(),
+    ]),
+  );
+  assert.deepEqual(
+    seen,
+    Object.fromEntries(
+      Object.entries(expected).map(([name, names]) => [name, names.sort()]),
+    ),
+  );
+});
+
+Deno.test("tools/list says what every scanner answers", () => {
+  for (const { name, outputSchema } of toolEntries(FIELDS, FAKE_CAPABILITIES)) {
+    if (name.startsWith("scan_")) continue;
+    assert.deepEqual(Object.keys(outputSchema["properties"] as object).sort(), [
+      "argv",
+      "duration_seconds",
+      "error",
+      "finished_at",
+      "notes",
+      "plan",
+      "report",
+      "scan_id",
+      "scan_type",
+      "started_at",
+      "status",
+      "summary",
+      "target",
+      "tool",
+      "trace_id",
+      "truncated",
+    ]);
+  }
+});

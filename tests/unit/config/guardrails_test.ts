@@ -1,0 +1,72 @@
+import assert from "node:assert/strict";
+import { guardrailsOf } from "@/config/guardrails.ts";
+import { loadConfig } from "@/config/load.ts";
+
+Deno.test("guardrailsOf() takes every rule from its key", () => {
+  const text = `
+tool: { default_timeout: 11, max_timeout: 12 }
+security:
+  allow_intrusive: true
+  allowed_subnets: [8.8.8.0/24]
+  denied_subnets: [10.0.0.0/8]
+  allowed_host_suffixes: [.a.example]
+  max_network_size: 13
+  max_output_bytes: 70000
+  max_extra_args_length: 14
+nmap:
+  pace: fast
+  allowed_paces: [fast]
+  timing: 1
+  max_parallelism: 15
+  top_ports: 16
+  max_ports: 17
+  script_categories: [safe]
+  allowed_scripts: [http-title]
+masscan: { default_rate: 18, max_rate: 19, passes: 3, wait_seconds: 4, max_ports: 20 }
+gobuster: { default_threads: 21, max_threads: 22, default_wordlist: mine, resolver: 127.0.0.1:53, request_timeout_seconds: 23 }
+`;
+  const { config } = loadConfig({ file: { name: "x.yaml", text }, env: {} });
+  const list = { name: "mine", path: "/w/mine.txt", words: 9 };
+  const guardrails = guardrailsOf(config, [list]);
+  const expected = {
+    scope: {
+      allowedSubnets: ["8.8.8.0/24"],
+      deniedSubnets: ["10.0.0.0/8"],
+      allowedHostSuffixes: [".a.example"],
+      maxNetworkSize: 13,
+    },
+    allowIntrusive: true,
+    timeoutSecondsDefault: 11,
+    timeoutSecondsMax: 12,
+    outputBytesMax: 70_000,
+    extraArgsLengthMax: 14,
+    nmap: {
+      paceDefault: "fast",
+      paces: ["fast"],
+      timingDefault: 1,
+      maxParallelism: 15,
+      topPortsDefault: 16,
+      portsMax: 17,
+      scriptCategories: ["safe"],
+      scriptNames: ["http-title"],
+    },
+    masscan: {
+      rateDefault: 18,
+      rateMax: 19,
+      passes: 3,
+      waitSeconds: 4,
+      portsMax: 20,
+    },
+    gobuster: {
+      threadsDefault: 21,
+      threadsMax: 22,
+      wordlists: [list],
+      wordlistDefault: "mine",
+      resolver: "127.0.0.1:53",
+      requestTimeoutSeconds: 23,
+    },
+  };
+  assert.deepEqual(guardrails, expected);
+  // It has to cross to an isolate as it is.
+  assert.deepEqual(structuredClone(guardrails), expected);
+});
