@@ -37,6 +37,9 @@ const TOOLS = [
   "scan_cancel",
 ];
 
+/** Rows of open ports that are shown; a machine may have more. */
+const PORTS_SHOWN = 12;
+
 /** Variables that Deno needs to find its cache, besides those that every client hands on. */
 const HANDED_ON = ["DENO_DIR", "XDG_CACHE_HOME"];
 
@@ -74,6 +77,7 @@ interface Port {
   readonly protocol: string;
   readonly state: string;
   readonly service?: string;
+  readonly untrusted?: { readonly product?: string; readonly version?: string };
   readonly scripts?: readonly {
     readonly id: string;
     readonly untrusted: { readonly output: string };
@@ -166,19 +170,64 @@ function write(text: string): void {
   }
 }
 
-/** A web server with three of the paths of the wordlist `tiny`. */
-function listen(signal: AbortSignal): Deno.HttpServer<Deno.NetAddr> {
-  const page =
-    `<!doctype html><html><head><title>${TITLE}</title></head><body>Hello</body></html>`;
-  const html = { "content-type": "text/html; charset=utf-8" };
-  const found = new Set(["/", "/index.html", "/login", "/backup"]);
-  return Deno.serve(
-    { hostname: "127.0.0.1", port: 0, signal, onListen: () => {} },
-    (request) =>
-      found.has(new URL(request.url).pathname)
-        ? new Response(page, { headers: html })
-        : new Response("not found\n", { status: 404 }),
-  );
+/**
+ * A web server that has some of the paths of the wordlist `tiny`. It is written by hand because nmap
+ * knows web servers by the case of their headers, and `Deno.serve` writes all of them small.
+ */
+class WebServer implements Disposable {
+  readonly port: number;
+  readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+
+  constructor() {
+    this.port = this.#listener.addr.port;
+    this.#accept();
+  }
+
+  [Symbol.dispose](): void {
+    this.#listener.close();
+  }
+
+  async #accept(): Promise<void> {
+    try {
+      for await (const connection of this.#listener) {
+        // A scanner that hangs up halfway is no fault of this server.
+        answer(connection).catch(() => {}).finally(() => connection.close());
+      }
+    } catch {
+      // The listener was closed between two connections.
+    }
+  }
+}
+
+const PATHS = new Set(["/", "/index.html", "/login", "/backup"]);
+const REQUEST_BYTES_MAX = 8_192;
+
+async function answer(connection: Deno.Conn): Promise<void> {
+  const bytes = new Uint8Array(REQUEST_BYTES_MAX);
+  let length = 0;
+  let request = "";
+  while (!request.includes("\r\n\r\n")) {
+    const read = await connection.read(bytes.subarray(length));
+    if (read === null || read === 0) return;
+    length += read;
+    request = new TextDecoder().decode(bytes.subarray(0, length));
+  }
+  const path = /^(?:GET|HEAD) (\/\S*) HTTP\/1\.[01]\r\n/.exec(request)?.[1];
+  const [status, body] = path === undefined
+    ? ["400 Bad Request", ""]
+    : PATHS.has(path)
+    ? ["200 OK", `<html><head><title>${TITLE}</title></head></html>\n`]
+    : ["404 Not Found", "not found\n"];
+  const reply = [
+    `HTTP/1.1 ${status}`,
+    "Server: nginx/1.22.1",
+    "Content-Type: text/html",
+    `Content-Length: ${body.length}`,
+    "Connection: close",
+    "",
+    request.startsWith("HEAD") ? "" : body,
+  ].join("\r\n");
+  await connection.write(new TextEncoder().encode(reply));
 }
 
 /** Reads the command line of `deno task serve`, so that the demo starts what a client starts. */
@@ -341,38 +390,59 @@ async function scan(
   return answer;
 }
 
-async function showNmap(
+/** Two thousand ports, slowly, so that there is progress to be seen on a fast machine too. */
+async function showSweep(
+  stage: Stage,
+  session: Session,
+  port: number,
+): Promise<void> {
+  stage.act("A scan with progress: which ports are open");
+  const { structured } = await scan(stage, session, "nmap", {
+    target: "127.0.0.1",
+    ports: `1-2000,${port}`,
+    extra_args: "--scan-delay 2ms",
+  });
+  const ports = structured.report?.hosts?.[0]?.ports ?? [];
+  const open = ports.filter(({ state }) => state === "open");
+  sayPorts(stage, open.slice(0, PORTS_SHOWN));
+  stage.expect(
+    open.some((one) => one.port === port),
+    "the port of the web server should be among the open ones",
+  );
+}
+
+function sayPorts(stage: Stage, ports: readonly Port[]): void {
+  stage.rows([
+    ["PORT", "STATE", "SERVICE", "SAYS THAT IT IS (UNTRUSTED)"],
+    ...ports.map(({ port, protocol, state, service, untrusted }) => [
+      `${port}/${protocol}`,
+      state,
+      service ?? "",
+      [untrusted?.product, untrusted?.version].join(" ").trim(),
+    ]),
+  ]);
+}
+
+async function showService(
   stage: Stage,
   session: Session,
   args: Json,
 ): Promise<void> {
-  stage.act("The scan itself, with progress");
+  stage.act("The scan that was planned: what listens there");
   const { structured } = await scan(stage, session, "nmap", args);
-  const ports = structured.report?.hosts?.[0]?.ports ?? [];
-  stage.rows([
-    ["PORT", "STATE", "SERVICE"],
-    ...ports.map((port) => [
-      `${port.port}/${port.protocol}`,
-      port.state,
-      port.service ?? "",
-    ]),
-  ]);
-  const title = ports[0]?.scripts?.find(({ id }) => id === "http-title");
-  stage.say(
-    `   ${stage.style.dim("the host said (untrusted):")} ${
-      JSON.stringify(title?.untrusted.output ?? "")
-    }`,
-  );
+  const [port] = structured.report?.hosts?.[0]?.ports ?? [];
+  if (port === undefined) return stage.expect(false, "a port should be found");
+  sayPorts(stage, [port]);
+  const title = port.scripts?.find(({ id }) => id === "http-title");
+  const said = JSON.stringify(title?.untrusted.output ?? "");
+  stage.say(`   ${stage.style.dim("its page's title (untrusted):")} ${said}`);
   const flagged = title?.suspicious !== undefined;
   if (flagged) {
-    stage.say(
-      `   ${
-        stage.style.yellow("flagged:")
-      } this text reads like an instruction to a model`,
-    );
+    const flag = stage.style.yellow("flagged:");
+    stage.say(`   ${flag} it reads like an instruction to a model`);
   }
-  stage.expect(ports[0]?.state === "open", "the port should be open");
-  stage.expect(ports[0]?.service === "http", "the service should be http");
+  stage.expect(port.state === "open", "the port should be open");
+  stage.expect(port.service === "http", "the service should be http");
   stage.expect(flagged, "the page's title should be flagged as suspicious");
 }
 
@@ -450,8 +520,8 @@ async function tour(stage: Stage, signal: AbortSignal): Promise<void> {
     stage.style.bold(`Security MCP Server ${VERSION}: a tour on loopback`),
   );
   stage.act("A web server to scan");
-  const listener = listen(signal);
-  const { port } = listener.addr;
+  using web = new WebServer();
+  const { port } = web;
   const url = `http://127.0.0.1:${port}/`;
   stage.say(`   ${url} with the title "${TITLE}"`);
   const args = {
@@ -464,7 +534,8 @@ async function tour(stage: Stage, signal: AbortSignal): Promise<void> {
   try {
     await showTools(stage, session);
     await showPlan(stage, session, args);
-    await showNmap(stage, session, args);
+    await showSweep(stage, session, port);
+    await showService(stage, session, args);
     await showGobuster(stage, session, url);
     await showRefusals(stage, session);
   } catch (thrown) {

@@ -47,7 +47,7 @@ export interface Lookups {
   readonly rawTrial?: Argv;
   /** The look-up of names: its command line, judged by the guardrails, and its reading. */
   readonly resolve?: {
-    argv(names: readonly string[], guardrails: Guardrails): Argv;
+    argv(names: readonly string[], guardrails: Guardrails, family: 4 | 6): Argv;
     parse(output: string): ReadonlyMap<string, readonly string[]>;
   };
 }
@@ -276,9 +276,15 @@ class ToolServer<R> {
         "Cannot look names up: this tool does not",
       );
     }
-    const argv = resolve.argv(names, this.#guardrails);
-    const { stdout } = await this.#lookUp(argv, signal);
-    return Object.fromEntries(resolve.parse(stdout));
+    const lookUp = async (asked: readonly string[], family: 4 | 6) => {
+      const argv = resolve.argv(asked, this.#guardrails, family);
+      return resolve.parse((await this.#lookUp(argv, signal)).stdout);
+    };
+    const found = await lookUp(names, 4);
+    // A name that has both is scanned by IPv4, so only the others are asked for IPv6.
+    const left = names.filter((name) => !found.has(name));
+    const found6 = left.length === 0 ? new Map() : await lookUp(left, 6);
+    return Object.fromEntries([...found, ...found6]);
   }
 
   async #probe(

@@ -7,6 +7,9 @@
 import assert from "node:assert/strict";
 import { nmap } from "@/tools/nmap/tool.ts";
 import { type Context, endingOf, LOOSE } from "../unit/tools/nmap_fixture.ts";
+import { verifies } from "../requirements.ts";
+
+verifies("argv.golden", "nmap.defaults", "nmap.paces");
 
 interface Golden {
   readonly request: Readonly<Record<string, unknown>>;

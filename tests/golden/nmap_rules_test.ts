@@ -13,6 +13,14 @@ import {
   LOOSE,
   planOf,
 } from "../unit/tools/nmap_fixture.ts";
+import { verifies } from "../requirements.ts";
+
+verifies(
+  "rules.allow_and_deny",
+  "nmap.intrusive_gate",
+  "nmap.raw_honest",
+  "nmap.scripts.allowlist",
+);
 
 type Request = Readonly<Record<string, unknown>>;
 

@@ -7,6 +7,14 @@ import assert from "node:assert/strict";
 import { Scope } from "@/scope/scope.ts";
 import { parseTarget } from "@/scope/target.ts";
 import type { ScopeRules } from "@/scope/rules.ts";
+import { verifies } from "../requirements.ts";
+
+verifies(
+  "scope.default_private",
+  "scope.allowed_and_denied_subnets",
+  "scope.network_size",
+  "rules.allow_and_deny",
+);
 
 const RULES: ScopeRules = {
   allowedSubnets: [],

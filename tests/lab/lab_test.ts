@@ -6,6 +6,9 @@
  */
 import assert from "node:assert/strict";
 import { inventory, Lab, type LabNamespace } from "./lab.ts";
+import { verifies } from "../requirements.ts";
+
+verifies("lab.up_and_down", "lab.no_way_out", "lab.inventory");
 
 const script = new URL("./lab.sh", import.meta.url).pathname;
 const namespaces: readonly LabNamespace[] = ["scan", "rt", "tgt"];

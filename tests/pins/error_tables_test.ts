@@ -8,6 +8,9 @@ import assert from "node:assert/strict";
 import { ERROR_CODES } from "@/error/code.ts";
 import { httpStatus } from "@/error/http_status.ts";
 import { toMcpResult } from "@/error/mcp_result.ts";
+import { verifies } from "../requirements.ts";
+
+verifies("mcp.errors.pinned", "http.errors.pinned");
 
 const TABLE: readonly (readonly [string, number, string])[] = [
   [

@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
 import { Metrics } from "@/metrics/metrics.ts";
+import { verifies } from "../requirements.ts";
+
+verifies("metrics.names");
 
 /** Dashboards and alerts name these. A change here is a change for every operator. */
 const PINNED = [

@@ -9,6 +9,9 @@ import type { Capabilities } from "@/dispatch/engine.ts";
 import { toolEntries } from "@/mcp/tools.ts";
 import { TOOLS } from "@/tools/registry.ts";
 import { FAKE_CAPABILITIES } from "../unit/mcp/fixtures/fake_engine.ts";
+import { verifies } from "../requirements.ts";
+
+verifies("mcp.tools.list_size");
 
 const FIELDS = {
   nmap: TOOLS.nmap.fields,

@@ -10,6 +10,14 @@ import { prepareServer } from "../support/server.ts";
 import { ROOT } from "../support/task.ts";
 
 Deno.test("main after start-up cannot spawn, loosen a rule or run a foreign program", async () => {
+  verifies(
+    "isolate.main_cannot_spawn",
+    "isolate.guardrails_sealed",
+    "isolate.no_argv_crosses",
+    "isolate.checked_twice",
+    "isolate.messages.malformed",
+    "isolate.messages.flood",
+  );
   await using copy = await copyStandIn("echo_argv");
   const { program, args, env } = prepareServer({
     path: [copy.path],

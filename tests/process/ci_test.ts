@@ -4,6 +4,9 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { verifies } from "../requirements.ts";
+
+verifies("ci.run");
 
 const run = new URL("../../.ci/run", import.meta.url).pathname;
 

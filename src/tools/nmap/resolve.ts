@@ -2,8 +2,7 @@
  * Looks host names up with `nmap -sL`, which sends nothing to the targets. So the server needs no
  * network permission of its own for it.
  *
- * IPv4 addresses are looked up. nmap answers for one family a run, and a name that has only IPv6
- * addresses can be asked for by its address.
+ * nmap answers for one family a run: IPv4 is asked for first, IPv6 for the names that have none.
  *
  * @module
  */
@@ -25,12 +24,14 @@ const OUTPUT_LENGTH_MAX = 4 * 1_048_576;
  *
  * @param names Host names.
  * @param guardrails The scope.
+ * @param family 4 or 6.
  * @returns The command line.
  * @throws {AppError} `invalid_target` or `target_not_allowed`.
  */
 export function resolveArgv(
   names: readonly string[],
   guardrails: Guardrails,
+  family: 4 | 6,
 ): Argv {
   if (names.length === 0 || names.length > TARGETS_MAX) {
     throw new AppError(
@@ -50,6 +51,7 @@ export function resolveArgv(
     return { operand: SafeText.match(target.text, /[a-z0-9.-]+/) };
   });
   return Argv.build(NMAP_GRAMMAR, [
+    ...(family === 6 ? [{ flag: "-6" }] : []),
     { flag: "-sL" },
     { flag: "-n" },
     { flag: "--noninteractive" },

@@ -8,6 +8,9 @@
 import assert from "node:assert/strict";
 import { AppError } from "@/error/app_error.ts";
 import { loadConfig } from "@/config/load.ts";
+import { verifies } from "../../requirements.ts";
+
+verifies("config.refusals_located");
 
 const FOLDER = import.meta.dirname ?? ".";
 

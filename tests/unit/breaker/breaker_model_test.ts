@@ -3,6 +3,9 @@ import fc from "fast-check";
 import { AppError } from "@/error/app_error.ts";
 import { type Admission, Breaker } from "@/breaker/breaker.ts";
 import { FakeTime } from "../health/fake_time.ts";
+import { verifies } from "../../requirements.ts";
+
+verifies("breaker.model");
 
 const OPTIONS = {
   failureThreshold: 2,

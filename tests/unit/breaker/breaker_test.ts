@@ -5,6 +5,15 @@ import { Breaker } from "@/breaker/breaker.ts";
 import type { BreakerOptions } from "@/breaker/breaker_options.ts";
 import { countsAsFailure } from "@/breaker/failure.ts";
 import { FakeTime } from "../health/fake_time.ts";
+import { verifies } from "../../requirements.ts";
+
+verifies(
+  "breaker.counts_faults_only",
+  "breaker.one_probe",
+  "breaker.backoff",
+  "breaker.forced",
+  "breaker.stale_generation",
+);
 
 const OPTIONS: BreakerOptions = {
   failureThreshold: 3,

@@ -6,6 +6,9 @@ import {
 } from "@/breaker/breaker_file.ts";
 import { Breakers, type BreakerStore } from "@/breaker/breakers.ts";
 import { FakeTime, settle } from "../health/fake_time.ts";
+import { verifies } from "../../requirements.ts";
+
+verifies("breaker.survives_restart");
 
 const OPTIONS = {
   failureThreshold: 1,

@@ -3,6 +3,9 @@ import { configCheck, configPrint } from "@/cli/config.ts";
 import { loadConfig } from "@/config/load.ts";
 import { REDACTED } from "@/config/redact.ts";
 import { KEYS } from "@/config/schema.ts";
+import { verifies } from "../../requirements.ts";
+
+verifies("config.redaction");
 
 const CANARY = "c4nary-5ecret-value";
 

@@ -4,6 +4,9 @@ import { AppError } from "@/error/app_error.ts";
 import { loadConfig } from "@/config/load.ts";
 import type { LoadedConfig } from "@/config/resolve.ts";
 import { ENVIRONMENT_NAMES, KEYS } from "@/config/schema.ts";
+import { verifies } from "../../requirements.ts";
+
+verifies("config.precedence", "config.clamps");
 
 function ofYaml(text: string, env: Record<string, string> = {}): LoadedConfig {
   return loadConfig({ file: { name: "test.yaml", text }, env });

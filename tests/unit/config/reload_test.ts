@@ -5,6 +5,9 @@ import { type Changes, pollFile } from "@/config/changes.ts";
 import { loadConfig } from "@/config/load.ts";
 import { changedKeys, ConfigWatcher } from "@/config/reload.ts";
 import type { LoadedConfig } from "@/config/resolve.ts";
+import { verifies } from "../../requirements.ts";
+
+verifies("config.reload_whole_or_not");
 
 function loaded(text: string): LoadedConfig {
   return loadConfig({ file: { name: "x.yaml", text }, env: {} });

@@ -4,6 +4,9 @@ import { readCatalogue } from "@/config/catalogue.ts";
 import { guardrailsOf } from "@/config/guardrails.ts";
 import { loadConfig } from "@/config/load.ts";
 import { KEYS } from "@/config/schema.ts";
+import { verifies } from "../../requirements.ts";
+
+verifies("config.examples_load");
 
 async function load(name: string): Promise<ReturnType<typeof loadConfig>> {
   const text = await Deno.readTextFile(`config/${name}`);

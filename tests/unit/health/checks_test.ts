@@ -11,6 +11,9 @@ import {
   systemMemoryCheck,
   toolCheck,
 } from "@/health/checks.ts";
+import { verifies } from "../../requirements.ts";
+
+verifies("health.checks");
 
 const never = new AbortController().signal;
 

@@ -9,6 +9,9 @@ import {
 } from "@/health/check.ts";
 import { Health, type HealthOptions } from "@/health/health.ts";
 import { FakeTime, settle } from "./fake_time.ts";
+import { verifies } from "../../requirements.ts";
+
+verifies("health.priorities", "health.timeouts", "health.history");
 
 const FINE: Finding = { status: "healthy", message: "fine", detail: {} };
 

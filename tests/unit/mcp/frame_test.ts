@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { FRAME_DEPTH_MAX, readFrame } from "@/mcp/frame.ts";
+import { verifies } from "../../requirements.ts";
+
+verifies("request.sizes_capped");
 
 function read(text: string) {
   return readFrame(new TextEncoder().encode(text));

@@ -8,6 +8,13 @@ import { nextCallOf } from "@/mcp/call_tool.ts";
 import type { HostReport, HostsReport, Report } from "@/tools/report.ts";
 import { fakeScan } from "./fixtures/fake_engine.ts";
 import { HOSTILE, hostsReport, openOn } from "./fixtures/reports.ts";
+import { verifies } from "../../requirements.ts";
+
+verifies(
+  "mcp.results.budget",
+  "mcp.results.question_of_256",
+  "dispatch.result_shape",
+);
 
 const next = nextCallOf("scan-0001");
 

@@ -4,6 +4,19 @@ import { assertMatchesSchema, callTool } from "./fixtures/ask.ts";
 import { connect, GENERATIONS, serve } from "./fixtures/connect.ts";
 import { FakeEngine, fakeScan } from "./fixtures/fake_engine.ts";
 import { gobusterReport, openOn } from "./fixtures/reports.ts";
+import { verifies } from "../../requirements.ts";
+
+verifies(
+  "mcp.tools.schemas",
+  "mcp.results.paging",
+  "mcp.background",
+  "mcp.resources",
+  "mcp.prompts",
+  "mcp.completions",
+  "mcp.versions",
+  "progress.live",
+  "cancel.within_a_second",
+);
 
 /** A rejection by its protocol code. */
 function isProtocolError(code: number, words: RegExp) {

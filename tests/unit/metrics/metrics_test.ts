@@ -3,6 +3,9 @@ import fc from "fast-check";
 import { ERROR_CODES, type ErrorCode } from "@/error/code.ts";
 import { EXECUTION_STATUSES, Metrics } from "@/metrics/metrics.ts";
 import { FakeTime } from "../health/fake_time.ts";
+import { verifies } from "../../requirements.ts";
+
+verifies("metrics.counted_once", "metrics.bounded_cardinality");
 
 const TRACE = "0af7651916cd43dd8448eb211c80319c";
 

@@ -3,6 +3,9 @@ import fc from "fast-check";
 import { LoopLag } from "@/metrics/loop_lag.ts";
 import { Statistics } from "@/metrics/statistics.ts";
 import { FakeTime } from "../health/fake_time.ts";
+import { verifies } from "../../requirements.ts";
+
+verifies("metrics.statistics");
 
 const verdict = fc.constantFrom(
   "success",

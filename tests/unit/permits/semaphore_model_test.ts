@@ -2,6 +2,9 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { AppError } from "@/error/app_error.ts";
 import { type Permit, Semaphore } from "@/permits/semaphore.ts";
+import { verifies } from "../../requirements.ts";
+
+verifies("permits.model");
 
 /**
  * The model: callers in order of arrival, each waiting, holding or gone. It is slow and plain where

@@ -2,6 +2,9 @@ import assert from "node:assert/strict";
 import { AppError } from "@/error/app_error.ts";
 import { Permit, Semaphore } from "@/permits/semaphore.ts";
 import { Permits } from "@/permits/permits.ts";
+import { verifies } from "../../requirements.ts";
+
+verifies("permits.bounded_queue", "permits.fair_and_abortable");
 
 const never = new AbortController().signal;
 

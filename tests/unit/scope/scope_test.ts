@@ -9,6 +9,15 @@ import { Scope, Target } from "@/scope/scope.ts";
 import { parseTarget } from "@/scope/target.ts";
 import type { ScopeRules } from "@/scope/rules.ts";
 import { SafeText } from "@/spawn/argv.ts";
+import { verifies } from "../../requirements.ts";
+
+verifies(
+  "scope.names.suffix",
+  "scope.names.every_address",
+  "scope.names.pinned",
+  "scope.forgery_refused",
+  "scope.ipv6",
+);
 
 const RULES: ScopeRules = {
   allowedSubnets: ["203.0.113.0/24"],

@@ -7,6 +7,9 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { AppError } from "@/error/app_error.ts";
 import { namesOf, parseTarget } from "@/scope/target.ts";
+import { verifies } from "../../requirements.ts";
+
+verifies("scope.strict_addresses");
 
 Deno.test("parseTarget() writes each form in its canonical text", () => {
   const cases: readonly (readonly [string, string, string])[] = [

@@ -10,6 +10,9 @@ import {
   XmlReader,
 } from "@/tools/nmap/xml.ts";
 import type { Plan } from "@/tools/tool.ts";
+import { verifies } from "../../requirements.ts";
+
+verifies("nmap.report.hostile_xml");
 
 const FIRST =
   '<host><status state="up"/><address addr="127.0.0.1" addrtype="ipv4"/></host>';

@@ -12,6 +12,9 @@ import {
 import { XmlReader } from "@/tools/nmap/xml.ts";
 import type { HostsReport } from "@/tools/report.ts";
 import type { Plan, Reader } from "@/tools/tool.ts";
+import { verifies } from "../../requirements.ts";
+
+verifies("nmap.report.complete", "nmap.report.partial", "untrusted.fields");
 
 const DONE: Exit = { kind: "exited", code: 0, signal: null };
 const HEAD =

@@ -11,6 +11,9 @@ import {
   scriptArgv,
   SCRIPTS,
 } from "@/tools/nmap/scripts.ts";
+import { verifies } from "../../requirements.ts";
+
+verifies("nmap.scripts.allowlist");
 
 Deno.test("classifyScript() needs every category of a script to be mild", () => {
   const cases: readonly (readonly [string, string])[] = [

@@ -19,6 +19,9 @@ import { FLAG_TABLE } from "@/tools/nmap/flags.ts";
 import { parseResolveXml, resolveArgv } from "@/tools/nmap/resolve.ts";
 import { nmap } from "@/tools/nmap/tool.ts";
 import { GUARDRAILS, LOOSE, planOf } from "./nmap_fixture.ts";
+import { verifies } from "../../requirements.ts";
+
+verifies("argv.no_leading_dash", "argv.forgery_refused");
 
 Deno.test("nmap.names() gives only names that may be looked up", () => {
   const target = ["web.lab.internal", "secret.attacker.test", "10.0.0.1"];
@@ -166,7 +169,8 @@ Deno.test("nmap's command line holds nothing but its grammar and parsed values",
 
 Deno.test("resolveArgv() looks up names below an allowed suffix only", () => {
   assert.deepEqual(
-    resolveArgv(["Web.lab.internal", "a.b.lab.internal"], GUARDRAILS).toJSON(),
+    resolveArgv(["Web.lab.internal", "a.b.lab.internal"], GUARDRAILS, 4)
+      .toJSON(),
     "nmap -sL -n --noninteractive --unprivileged --resolve-all -oX - web.lab.internal a.b.lab.internal"
       .split(" "),
   );
@@ -180,16 +184,16 @@ Deno.test("resolveArgv() looks up names below an allowed suffix only", () => {
   ];
   for (const name of wrong) {
     assert.throws(
-      () => resolveArgv([name], GUARDRAILS),
+      () => resolveArgv([name], GUARDRAILS, 4),
       (error) =>
         error instanceof AppError &&
         ["target_not_allowed", "invalid_target"].includes(error.code),
       name,
     );
   }
-  assert.throws(() => resolveArgv([], GUARDRAILS), AppError);
+  assert.throws(() => resolveArgv([], GUARDRAILS, 6), AppError);
   const many = Array.from({ length: 129 }, (_, i) => `h${i}.lab.internal`);
-  assert.throws(() => resolveArgv(many, GUARDRAILS), AppError);
+  assert.throws(() => resolveArgv(many, GUARDRAILS, 4), AppError);
 });
 
 Deno.test("parseResolveXml() reads every address of every name", () => {

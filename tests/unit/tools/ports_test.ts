@@ -8,6 +8,9 @@ import fc from "fast-check";
 import { AppError } from "@/error/app_error.ts";
 import { SafeText } from "@/spawn/argv.ts";
 import { parsePorts, PortList } from "@/tools/ports.ts";
+import { verifies } from "../../requirements.ts";
+
+verifies("ports.grammar");
 
 const BOTH = { countMax: 131_070, prefixes: true };
 

@@ -15,6 +15,9 @@ import {
   wholeNumber,
   yes,
 } from "@/tools/tokenizer.ts";
+import { verifies } from "../../requirements.ts";
+
+verifies("extra_args.tokenizer", "extra_args.allowlist", "extra_args.folded");
 
 const TABLE: FlagTable = {
   allowed: [

@@ -5,6 +5,9 @@ import {
   looksLikeInstruction,
   readUntrusted,
 } from "@/tools/untrusted.ts";
+import { verifies } from "../../requirements.ts";
+
+verifies("untrusted.cleaned", "untrusted.flagged");
 
 const CLEANED: readonly (readonly [string, string, string])[] = [
   [
