@@ -102,8 +102,9 @@ class Stage {
   #lastShare = -1;
 
   constructor() {
-    this.#live = Deno.stdout.isTerminal();
-    this.style = styleOf(this.#live && !Deno.noColor);
+    // NO_COLOR stands for no escape sequence at all here, the bar's own among them.
+    this.#live = Deno.stdout.isTerminal() && !Deno.noColor;
+    this.style = styleOf(this.#live);
     this.columns = this.#live
       ? Deno.consoleSize().columns
       : COLUMNS_WITHOUT_TERMINAL;
@@ -390,7 +391,7 @@ async function scan(
   return answer;
 }
 
-/** Two thousand ports, slowly, so that there is progress to be seen on a fast machine too. */
+/** Many ports, slowly, so that there is progress to be seen on a fast machine too. */
 async function showSweep(
   stage: Stage,
   session: Session,
@@ -399,7 +400,7 @@ async function showSweep(
   stage.act("A scan with progress: which ports are open");
   const { structured } = await scan(stage, session, "nmap", {
     target: "127.0.0.1",
-    ports: `1-2000,${port}`,
+    ports: `1-1500,${port}`,
     extra_args: "--scan-delay 2ms",
   });
   const ports = structured.report?.hosts?.[0]?.ports ?? [];

@@ -138,6 +138,7 @@ export class Runtime implements Engine, AsyncDisposable {
       else world.printError(`warning: ${warning}\n`);
     }
     const rules = await readRules(config);
+    await makeStateFolder(config.state.folder);
     const runtime = new Runtime(world, loaded, rules, findPrograms(world.path));
     try {
       await Promise.all([runtime.#isolates.ready(), runtime.#breakers.load()]);
@@ -310,6 +311,15 @@ function findPrograms(path: string): Programs {
     [name, findProgram(name, path, query)] as const
   );
   return Object.fromEntries(found.filter(([, program]) => program !== null));
+}
+
+/** A host that forbids it loses what outlives the process and nothing else. */
+async function makeStateFolder(path: string): Promise<void> {
+  try {
+    await Deno.mkdir(path, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    main.warn("the state folder cannot be made", { error: String(error) });
+  }
 }
 
 async function readRules(config: Config): Promise<Rules> {

@@ -147,22 +147,28 @@ export class Isolates implements AsyncDisposable {
   }
 
   /**
-   * Replaces every isolate by one that lives by the configuration as it is now. Scans under way end
-   * in the old ones, by the rules they started under.
+   * Replaces every isolate by one that lives by the configuration as it is now, or none if one of
+   * the new ones does not come up. Scans under way end in the old ones, by the rules they started
+   * under.
+   *
+   * @throws {AppError} If one does not come up; then all stays as it was.
    */
   async renew(): Promise<void> {
-    await Promise.all([...this.#places].map(async ([tool, place]) => {
-      const fresh = this.#startThroughWarden(tool);
-      try {
-        await fresh.isolate.ready;
-      } catch (thrown) {
-        fresh.end();
-        throw thrown;
-      }
+    const births = [...this.#places].map(([tool, place]) => ({
+      place,
+      fresh: this.#startThroughWarden(tool),
+    }));
+    try {
+      await Promise.all(births.map(({ fresh }) => fresh.isolate.ready));
+    } catch (thrown) {
+      for (const { fresh } of births) fresh.end();
+      throw thrown;
+    }
+    for (const { place, fresh } of births) {
       const old = { isolate: place.isolate, end: place.end };
       Object.assign(place, fresh, { bornAt: performance.now() });
       this.#retire(old);
-    }));
+    }
   }
 
   /** Ends all isolates at once; children that still run die with them. */
@@ -272,6 +278,8 @@ export class Isolates implements AsyncDisposable {
     place.crashes = recent + 1;
     const timer = setTimeout(() => {
       this.#timers.delete(timer);
+      // A renewal came first: the place is taken by an isolate that lives.
+      if (place.isolate !== isolate) return;
       Object.assign(place, this.#startThroughWarden(tool), {
         bornAt: performance.now(),
       });

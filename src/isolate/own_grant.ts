@@ -59,7 +59,7 @@ export function tooWide(
   if (!wide.includes("--allow-write") && written !== undefined) {
     wide.push("--allow-write of the program's own files");
   }
-  for (const name of ["env", "sys", "ffi"] as const) {
+  for (const name of ["env", "sys", "ffi", "import"] as const) {
     if (granted({ name })) wide.push(`--allow-${name}`);
   }
   return wide;

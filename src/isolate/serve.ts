@@ -327,10 +327,16 @@ class ToolServer<R> {
   }
 }
 
-/** What the passes of a scan print: handed to the reader, kept as raw up to the cap. */
+/** How far the buffer of raw output grows at a time. */
+const RAW_STEP_BYTES = 262_144;
+
+/**
+ * What the passes of a scan print: handed to the reader, kept as raw up to the cap. The bytes are
+ * copied into one buffer, as a chunk may be a small view of a large one and would keep all of it.
+ */
 class Output {
   readonly #reader: Reader;
-  readonly #chunks: Uint8Array[] = [];
+  readonly #raw: ArrayBuffer;
   readonly #stderr = new Tail(STDERR_TAIL_BYTES);
   readonly #bytesMax: number;
   #bytes = 0;
@@ -338,6 +344,7 @@ class Output {
   constructor(reader: Reader, bytesMax: number) {
     this.#reader = reader;
     this.#bytesMax = bytesMax;
+    this.#raw = new ArrayBuffer(0, { maxByteLength: bytesMax });
   }
 
   get bytesLeft(): number {
@@ -345,8 +352,17 @@ class Output {
   }
 
   stdout(bytes: Uint8Array): void {
-    this.#bytes += bytes.byteLength;
-    this.#chunks.push(bytes);
+    const end = this.#bytes + bytes.byteLength;
+    if (end > this.#raw.byteLength) {
+      this.#raw.resize(
+        Math.min(
+          this.#bytesMax,
+          Math.ceil(end / RAW_STEP_BYTES) * RAW_STEP_BYTES,
+        ),
+      );
+    }
+    new Uint8Array(this.#raw, this.#bytes).set(bytes);
+    this.#bytes = end;
     this.#reader.stdout(bytes);
   }
 
@@ -355,14 +371,9 @@ class Output {
     this.#reader.stderr(bytes);
   }
 
+  /** Gives the buffer away: to be called once, at the end. */
   raw(): Uint8Array {
-    const whole = new Uint8Array(this.#bytes);
-    let offset = 0;
-    for (const chunk of this.#chunks.splice(0)) {
-      whole.set(chunk, offset);
-      offset += chunk.byteLength;
-    }
-    return whole;
+    return new Uint8Array(this.#raw.transferToFixedLength(this.#bytes));
   }
 
   stderrTail(): string {

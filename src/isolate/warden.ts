@@ -29,6 +29,8 @@ declare const self: DedicatedWorkerGlobalScope;
 const WORKERS_MAX = 16;
 
 const workers = new Map<number, Worker>();
+/** Isolates that were asked for and wait for their rules. */
+const starting = new Set<number>();
 let birth: WardenBirth | null = null;
 let lastGuardrails: Guardrails | null = null;
 
@@ -43,6 +45,7 @@ self.onmessage = (event: MessageEvent) => {
   } else if (message.kind === "end") {
     workers.get(message.key)?.terminate();
     workers.delete(message.key);
+    starting.delete(message.key);
   } else if (birth !== null && port !== undefined) {
     start(birth, message, port).catch((thrown) =>
       tell(message.key, String(thrown))
@@ -57,11 +60,15 @@ async function start(
 ): Promise<void> {
   const program = born.programs[ask.tool];
   if (program === undefined) throw new TypeError("no such tool");
-  if (workers.size >= WORKERS_MAX || workers.has(ask.key)) {
+  const taken = workers.has(ask.key) || starting.has(ask.key);
+  if (taken || workers.size + starting.size >= WORKERS_MAX) {
     throw new RangeError("too many");
   }
+  starting.add(ask.key);
   lastGuardrails = await readGuardrails(born.env) ?? lastGuardrails ??
     born.guardrails;
+  // It was ended while its rules were read.
+  if (!starting.delete(ask.key)) return;
   const worker = toolWorker(ask.tool, toolGrant(program));
   worker.onerror = (event) => {
     event.preventDefault();

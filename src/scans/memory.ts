@@ -81,7 +81,12 @@ export class MemoryScans implements Scans {
   /** Newest first. */
   list(filter: ScanFilter): readonly Scan[] {
     const found: Scan[] = [];
-    for (const scan of [...this.#scans.values()].reverse()) {
+    // By id and not by arrival: the cursor of the next page is an id, and two scans of the same
+    // millisecond (or of a clock that was set back) arrive in another order than their ids sort.
+    const sorted = [...this.#scans.values()].sort((a, b) =>
+      a.id < b.id ? 1 : -1
+    );
+    for (const scan of sorted) {
       if (found.length >= filter.limit) break;
       if (filter.status !== undefined && scan.status !== filter.status) {
         continue;

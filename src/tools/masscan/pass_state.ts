@@ -23,6 +23,9 @@ const STATUS =
   /^rate: *[\d.]{1,12}-kpps, *([\d.]{1,8})% done,(?: *waiting (-?\d{1,9})-secs)?/;
 const SCANNING = /^Scanning (\d{1,10}) hosts \[(\d{1,10}) ports?\/host\]/;
 
+/** Milliseconds in which a run must begin. Without an answer to its ARP it would wait for ever. */
+const START_MS = 15_000;
+
 /** Reasons for which a run ends at once, told by masscan's words. */
 const REASONS: readonly (readonly [RegExp, ErrorBody])[] = [
   [/permission denied|need to sudo|Operation not permitted/i, {
@@ -38,7 +41,7 @@ const REASONS: readonly (readonly [RegExp, ErrorBody])[] = [
         "Cannot scan with masscan: this host has no default route that masscan can use; use nmap",
     },
   ],
-  [/ARP timed-out|NDP timed-out/i, {
+  [/ARP timed-out|resolving router/i, {
     code: "tool_failed",
     message:
       "Cannot scan with masscan: the default router does not answer ARP; check the network of this host, or use nmap",
@@ -74,6 +77,9 @@ export class PassState {
   #waitBegan = false;
   #heardAt: number;
   #reason: ErrorBody | null = null;
+
+  /** Whether it began to send. */
+  begun = false;
 
   /** masscan's version as it says itself. */
   version: string | null = null;
@@ -128,9 +134,10 @@ export class PassState {
    * Tells whether nothing more is to come although the process may live on.
    *
    * @returns Whether all was sent and the wait is over by a margin, as counted by masscan; or all was
-   * sent and masscan has said nothing for longer than it could be waiting.
+   * sent and masscan has said nothing for longer than it could be waiting; or it never began to send.
    */
   settled(): boolean {
+    if (!this.begun) return this.#now() - this.#heardAt > START_MS;
     if (this.#waiting === null) return false;
     const margin = this.#facts.banners
       ? SETTLED_AFTER_SECONDS_BANNERS
@@ -163,6 +170,7 @@ export class PassState {
   }
 
   #status(percent: number, waitingGiven: string | undefined): void {
+    this.begun = true;
     this.#heardAt = this.#now();
     if (Number.isFinite(percent)) this.#percent = percent;
     if (waitingGiven === undefined) return;

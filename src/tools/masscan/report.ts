@@ -24,6 +24,8 @@
  *   there. Of 64 open ports among 65535 one pass found 48 to 62 at 10,000 to 30,000 packets a second,
  *   63 or 64 of them at 1000; two passes together 60 to 64. `--retries=1` finds as many as a second
  *   pass, for as many packets. So absence is no proof.
+ * - A router that does not answer ARP makes it wait for ever before it begins; so a run that has not
+ *   begun within a time counts as over, and as failed.
  * - `paused.conf` is written on SIGINT before all was sent, in the working directory. Passes are ended
  *   by SIGTERM, on which masscan writes nothing.
  *
@@ -95,6 +97,12 @@ interface Found {
   suspicious: boolean;
 }
 
+/** A pass that is over. */
+interface PassEnd {
+  readonly exit: Exit;
+  readonly state: PassState;
+}
+
 class MasscanReader implements Reader {
   readonly #request: MasscanRequest;
   readonly #plan: Plan;
@@ -103,7 +111,7 @@ class MasscanReader implements Reader {
   readonly #now: () => number;
   readonly #startedAt: number;
   readonly #found = new Map<number, Found>();
-  readonly #ends: { exit: Exit; state: PassState }[] = [];
+  readonly #ends: PassEnd[] = [];
   #pass: PassState;
   #stdout: Lines;
   #percent = 0;
@@ -282,14 +290,12 @@ class MasscanReader implements Reader {
 
   #isPartial(): boolean {
     return this.#ends.length < this.#plan.passes.length ||
-      this.#ends.some(({ exit }) => !isEnd(exit));
+      this.#ends.some((end) => !isDone(end));
   }
 
   /** The failure of a scan that found nothing because masscan did not work. */
   #failure(): ErrorBody | null {
-    const failed = this.#ends.find(({ exit }) =>
-      exit.kind === "exited" && !isEnd(exit)
-    );
+    const failed = this.#ends.find(isFailed);
     if (failed === undefined || this.#found.size > 0) return null;
     return failed.state.failure();
   }
@@ -323,7 +329,7 @@ class MasscanReader implements Reader {
       } ran, each with a seed of its own, and are merged; a port that is not listed is not proven closed: masscan misses answers`,
     ];
     notes.push(...this.#difference());
-    if (ends.some(({ exit }) => exit.kind === "exited" && !isEnd(exit))) {
+    if (ends.some(isFailed)) {
       notes.push("a pass failed; the findings of the others are kept");
     }
     const scanned = ends.map(({ state }) => state.hosts).find((hosts) =>
@@ -386,10 +392,17 @@ class MasscanReader implements Reader {
   }
 }
 
-/** A pass that did its work: it ended well, or was ended when nothing more was to come. */
-function isEnd(exit: Exit): boolean {
-  return exit.kind === "settled" ||
-    (exit.kind === "exited" && exit.code === 0 && exit.signal === null);
+/** Did its work: it ended well, or was ended when nothing more was to come. */
+function isDone({ exit, state }: PassEnd): boolean {
+  return exit.kind === "settled"
+    ? state.begun
+    : exit.kind === "exited" && exit.code === 0 && exit.signal === null;
+}
+
+/** Did not do its work for a reason of its own. */
+function isFailed(end: PassEnd): boolean {
+  return (end.exit.kind === "exited" || end.exit.kind === "settled") &&
+    !isDone(end);
 }
 
 function portReport(found: Found): PortReport {

@@ -41,6 +41,7 @@ const CASES: readonly (readonly [string, readonly string[]])[] = [
   ["env", ["--allow-env"]],
   ["sys", ["--allow-sys"]],
   ["ffi", ["--allow-ffi"]],
+  ["import", ["--allow-import"]],
 ];
 
 Deno.test("tooWide() names each flag that is wider than written", () => {
