@@ -1,5 +1,6 @@
 /**
- * `deno task demo` as a person runs it, with the real tools, where loopback is the only network.
+ * What the README tells a person to run first: `deno task demo` with the real tools, where loopback is
+ * the only network, and the configuration that it offers to clients.
  *
  * @module
  */
@@ -7,6 +8,7 @@ import assert from "node:assert/strict";
 import { verifies } from "../requirements.ts";
 import { OFFLINE } from "../support/network.ts";
 import { processes } from "../support/processes.ts";
+import { startCommand } from "../support/server.ts";
 import { ROOT } from "../support/task.ts";
 
 /** The demo gives up by itself before this. */
@@ -87,7 +89,7 @@ Deno.test("deno task demo lists the tools, scans, is refused three times and end
     assert.match(text, new RegExp(`^ +${tool} {2,}\\S`, "m"));
   }
   assert.match(text, /would run nmap .* 127\.0\.0\.1\n/);
-  assert.match(text, /progress: /);
+  assert.match(text, /progress: .*\b[1-9]\d?%.*\n +progress: .*\b[1-9]\d?%/);
   assert.match(text, /\d+\/tcp +open +http +nginx 1\.22\.1\n/);
   assert.match(text, /flagged: it reads like an instruction/);
   assert.match(text, / 200 .*login\n/);
@@ -117,4 +119,44 @@ Deno.test("deno task demo that is interrupted ends with 130 and leaves no proces
   const { code, text, left } = await demo({ interruptAt: "progress: " });
   assert.equal(code, 130, text);
   assert.deepEqual(left, []);
+});
+
+/** Where the README says that the repository lies. */
+const PLACE = "/path/to/security-mcp-server";
+
+async function readme(): Promise<string> {
+  return await Deno.readTextFile(`${ROOT}README.md`);
+}
+
+/** Starts a command line of the README elsewhere, as a client does, and asks it for its name. */
+async function nameOf(command: string, args: readonly string[]): Promise<void> {
+  await using server = startCommand(
+    "sh",
+    ["-c", 'cd / && exec "$@"', "sh", command, ...args],
+  );
+  const { serverInfo } = await server.initialize();
+  assert.equal((serverInfo as { name: string }).name, "security-mcp-server");
+  assert.equal((await server.close()).code, 0);
+  assert.deepEqual(server.stray, []);
+}
+
+Deno.test("the mcpServers JSON of the README starts this server from anywhere", async () => {
+  verifies("readme.config_pastes");
+  const json = /```json\n(\{\s*"mcpServers"[\s\S]*?)```/.exec(await readme());
+  const { mcpServers } = JSON.parse(json?.[1] ?? "") as {
+    mcpServers: Record<string, { command: string; args: string[] }>;
+  };
+  const [entry] = Object.values(mcpServers);
+  assert.ok(entry !== undefined && entry.args.includes(PLACE));
+  await nameOf(
+    entry.command,
+    entry.args.map((arg) => arg === PLACE ? ROOT : arg),
+  );
+});
+
+Deno.test("the command line for coding agents of the README starts this server", async () => {
+  verifies("readme.config_pastes");
+  const line = / mcp add \S+ -- (.*)/.exec(await readme())?.[1] ?? "";
+  const [command = "", ...args] = line.replace(PLACE, ROOT).split(" ");
+  await nameOf(command, args);
 });

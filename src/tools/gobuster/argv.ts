@@ -1,89 +1,97 @@
 /**
- * gobuster's command line: the closed list of flags that it may ever be started with.
+ * gobuster's command line: the closed list of flags that it may ever be started with, and the order
+ * in which a scan uses them.
  *
  * Some choices are always made, whatever a request says:
  *
- * - No flag that follows a redirect, names a proxy, reads a file other than the wordlist, or writes
- *   one is in the list. The child has no environment, so no proxy comes from there either.
- * - The URL holds the address that was judged. A host name goes along as a `Host` header, which
- *   gobuster 3.5 makes the request's host (`libgobuster/http.go`), in mode `vhost` for the page that
- *   the others are compared with.
- * - `--no-tls-validation` for `https`: the certificate would be held against the address, which few
- *   certificates name. For the same reason no server name is sent in the TLS handshake. A plan says so.
- * - Progress stays on: it goes to stderr and hits go to stdout, so neither disturbs the other.
+ * - A web server is named by its judged address. gobuster would look a name up by itself, a second
+ *   time and after the judgement. The name goes into the `Host` header instead; gobuster 3.5 makes it
+ *   the request's host, and takes it without a blank behind the colon.
+ * - No `--follow-redirect`, no `--proxy`, no flag that names a file but the wordlist, no environment
+ *   (`HTTP_PROXY`): nothing is sent anywhere else.
+ * - A domain of `dns` ends in a dot. Without it the search list of this host's `resolv.conf` would be
+ *   tried behind every name, which carries the names out and finds what is not there.
+ * - No `--quiet`: it also keeps back progress and the requests that failed, and a scan of a server
+ *   that died would look complete.
  *
  * @module
  */
+import { Target } from "@/scope/scope.ts";
 import { Argv, type Grammar, type Part, SafeText } from "@/spawn/argv.ts";
 import type { GobusterRequest } from "./request.ts";
+import { hostPort, pinnedUrl, type WebUrl } from "./url.ts";
 
 /** What gobuster may be started with. */
 export const GOBUSTER_GRAMMAR: Grammar = {
   program: "gobuster",
   flags: new Map([
+    ["dir", "none"],
+    ["dns", "none"],
+    ["vhost", "none"],
+    ["version", "none"],
     ["--url", "equals"],
-    ["--domain", "equals"],
     ["--headers", "equals"],
-    ["--append-domain", "none"],
-    ["--wordlist", "equals"],
-    ["--threads", "equals"],
-    ["--timeout", "equals"],
-    ["--delay", "equals"],
+    ["--no-tls-validation", "none"],
+    ["--useragent=security-mcp-server", "none"],
     ["--extensions", "equals"],
     ["--status-codes", "equals"],
     ["--status-codes-blacklist", "equals"],
-    // gobuster takes one of the two lists only, and has a default for this one.
+    // Empty, because gobuster takes no list of codes beside its default one of codes to leave out.
     ["--status-codes-blacklist=", "none"],
     ["--exclude-length", "equals"],
     ["--add-slash", "none"],
-    ["--method=HEAD", "none"],
-    ["--useragent=security-mcp-server", "none"],
-    ["--no-tls-validation", "none"],
+    ["--append-domain", "none"],
+    ["--domain", "equals"],
     ["--resolver", "equals"],
     ["--show-ips", "none"],
     ["--wildcard", "none"],
+    ["--wordlist", "equals"],
+    ["--threads", "equals"],
+    ["--delay", "equals"],
+    ["--timeout", "equals"],
     ["--no-color", "none"],
   ]),
 };
 
 /** A request with every default filled in. */
 export interface GobusterSettings {
-  /** The URL with the judged address in it; null in mode `dns`. */
-  readonly url: SafeText | null;
-  readonly wordlist: SafeText;
+  /** The web server's judged address; null for `dns`. */
+  readonly server: Target | null;
+  /** Null takes the system's name server. */
+  readonly resolver: SafeText | null;
+  readonly wordlistPath: SafeText;
   readonly threads: number;
   readonly requestTimeoutSeconds: number;
-  /** `address:port`, or null for the system's. */
-  readonly resolver: SafeText | null;
+  /** Whether the certificate of an https server is left unchecked. */
+  readonly skipCertificate: boolean;
 }
 
 /**
  * Builds the command line of a scan.
  *
- * @param request What was asked for.
- * @param settings What is done.
+ * @param request A parsed request.
+ * @param settings What was decided for it.
  * @returns The command line.
+ * @throws {TypeError} If the server was not judged by the scope.
  */
 export function scanArgv(
   request: GobusterRequest,
   settings: GobusterSettings,
 ): Argv {
-  const { mode } = request;
   return Argv.build(GOBUSTER_GRAMMAR, [
-    { operand: SafeText.match(mode, /dir|dns|vhost/) },
+    { flag: request.mode },
     ...targetParts(request, settings),
-    { flag: "--wordlist", value: settings.wordlist },
+    ...filterParts(request),
+    { flag: "--wordlist", value: settings.wordlistPath },
     { flag: "--threads", value: settings.threads },
+    ...when(request.delayMs > 0, {
+      flag: "--delay",
+      value: SafeText.match(`${request.delayMs}ms`, /[0-9]+ms/),
+    }),
     {
       flag: "--timeout",
       value: SafeText.match(`${settings.requestTimeoutSeconds}s`, /[0-9]+s/),
     },
-    ...(request.delayMs === 0 ? [] : [{
-      flag: "--delay",
-      value: SafeText.match(`${request.delayMs}ms`, /[0-9]+ms/),
-    }]),
-    ...(mode === "dns" ? [] : httpParts(request)),
-    ...(mode === "dir" ? dirParts(request) : []),
     { flag: "--no-color" },
   ]);
 }
@@ -94,83 +102,87 @@ export function scanArgv(
  * @returns The command line.
  */
 export function versionArgv(): Argv {
-  return Argv.build(GOBUSTER_GRAMMAR, [
-    { operand: SafeText.match("version", /version/) },
-  ]);
+  return Argv.build(GOBUSTER_GRAMMAR, [{ flag: "version" }]);
 }
 
 function targetParts(
   request: GobusterRequest,
   settings: GobusterSettings,
 ): Part[] {
-  const { mode, url, domain } = request;
-  if (mode === "dns" || settings.url === null || url === null) {
-    return [
-      { flag: "--domain", value: nameSafe(domain) },
-      { flag: "--show-ips" },
-      ...(settings.resolver === null
-        ? []
-        : [{ flag: "--resolver", value: settings.resolver }]),
-      ...(request.wildcard ? [{ flag: "--wildcard" }] : []),
-    ];
+  const { url, domain } = request;
+  const { server } = settings;
+  if (url === null || server === null) return dnsParts(request, settings);
+  // The last look before a command line: an address that nobody judged does not get in.
+  if (!Target.is(server)) {
+    throw new TypeError("Cannot scan a target that Scope did not make");
   }
-  const port = url.port === null ? "" : `:${url.port}`;
   return [
-    { flag: "--url", value: settings.url },
-    ...(url.host.kind === "name"
-      ? [{
-        flag: "--headers",
-        value: SafeText.match(
-          `Host:${url.host.text}${port}`,
-          /Host:[a-z0-9.-]+(?::[0-9]{1,5})?/,
-        ),
-      }]
-      : []),
-    ...(mode === "vhost"
-      ? [
-        { flag: "--domain", value: nameSafe(domain) },
-        { flag: "--append-domain" },
-      ]
-      : []),
-  ];
-}
-
-function httpParts(request: GobusterRequest): Part[] {
-  return [
-    { flag: "--useragent=security-mcp-server" },
-    ...(request.url?.scheme === "https"
-      ? [{ flag: "--no-tls-validation" }]
-      : []),
-    ...(request.method === "HEAD" ? [{ flag: "--method=HEAD" }] : []),
-    ...(request.excludeLengths.length === 0 ? [] : [{
-      flag: "--exclude-length",
-      value: SafeText.match(request.excludeLengths.join(","), /[0-9,]+/),
+    { flag: "--url", value: pinnedUrl(url, server.first) },
+    ...(server.name === null ? [] : [{
+      flag: "--headers",
+      value: hostHeader(url, String(server.name)),
     }]),
+    ...when(settings.skipCertificate, { flag: "--no-tls-validation" }),
+    { flag: "--useragent=security-mcp-server" },
+    ...(domain === null ? [] : [
+      { flag: "--append-domain" },
+      // A browser that asks for a virtual host names the port too.
+      {
+        flag: "--domain",
+        value: SafeText.match(hostPort(url, domain), /[a-z0-9.:-]+/),
+      },
+    ]),
   ];
 }
 
-function dirParts(request: GobusterRequest): Part[] {
-  const { extensions, statusCodes, statusCodesBlacklist } = request;
+function dnsParts(
+  request: GobusterRequest,
+  settings: GobusterSettings,
+): Part[] {
+  return [
+    {
+      flag: "--domain",
+      value: SafeText.match(`${request.domain}.`, /[a-z0-9.-]+\./),
+    },
+    ...(settings.resolver === null
+      ? []
+      : [{ flag: "--resolver", value: settings.resolver }]),
+    { flag: "--show-ips" },
+    ...when(request.wildcard, { flag: "--wildcard" }),
+  ];
+}
+
+function hostHeader(url: WebUrl, name: string): SafeText {
+  return SafeText.match(`Host:${hostPort(url, name)}`, /Host:[a-z0-9.:-]+/);
+}
+
+function filterParts(request: GobusterRequest): Part[] {
+  const { excludedLengths, extensions, mode } = request;
+  const lengths: Part[] = excludedLengths === null
+    ? []
+    : [{ flag: "--exclude-length", value: excludedLengths }];
+  if (mode !== "dir") return lengths;
   return [
     ...(extensions.length === 0 ? [] : [{
       flag: "--extensions",
-      value: SafeText.match(extensions.join(","), /[A-Za-z0-9_.,-]+/),
+      value: SafeText.match(extensions.join(","), /[A-Za-z0-9_~.,-]+/),
     }]),
-    ...(statusCodes === undefined ? [] : [
-      {
-        flag: "--status-codes",
-        value: SafeText.match(statusCodes, /[0-9,-]+/),
-      },
-      { flag: "--status-codes-blacklist=" },
-    ]),
-    ...(statusCodesBlacklist === undefined ? [] : [{
-      flag: "--status-codes-blacklist",
-      value: SafeText.match(statusCodesBlacklist, /[0-9,-]+/),
-    }]),
-    ...(request.addSlash ? [{ flag: "--add-slash" }] : []),
+    ...statusParts(request),
+    ...lengths,
+    ...when(request.addSlash, { flag: "--add-slash" }),
   ];
 }
 
-function nameSafe(name: string): SafeText {
-  return SafeText.match(name, /[a-z0-9][a-z0-9.-]*/);
+function statusParts({ statusCodes, excludedCodes }: GobusterRequest): Part[] {
+  if (statusCodes !== null) {
+    return [
+      { flag: "--status-codes", value: statusCodes },
+      { flag: "--status-codes-blacklist=" },
+    ];
+  }
+  return [{ flag: "--status-codes-blacklist", value: excludedCodes ?? 404 }];
+}
+
+function when(condition: boolean, part: Part): Part[] {
+  return condition ? [part] : [];
 }

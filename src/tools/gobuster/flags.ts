@@ -1,146 +1,101 @@
 /**
- * What `extra_args` may say to gobuster. The same letter means one thing in one mode and another in
- * the next (`-r` follows redirects in `dir` and names a resolver in `dns`), so each mode has a table.
+ * What of gobuster's flags a caller may name in `extra_args`. Each stands for a field of the request
+ * and is judged there. A short flag that means one thing in one mode and another in the next (`-d`,
+ * `-r`) is refused with the long one to use.
  *
  * @module
  */
-import { type Fields, flag, integer, text, texts } from "../field.ts";
-import {
-  type FlagRefusal,
-  type FlagRule,
-  type FlagTable,
-  wholeNumber,
-  yes,
-} from "../tokenizer.ts";
+import { type Fields, flag, integer, text } from "../field.ts";
+import { type FlagTable, wholeNumber, yes } from "../tokenizer.ts";
+import { LIST_LENGTH_MAX } from "./values.ts";
 
-/** What gobuster looks for. */
-export const MODES = ["dir", "dns", "vhost"] as const;
-
-/** One of {@linkcode MODES}. */
-export type Mode = typeof MODES[number];
+/** Longest pause between two requests of a thread, in milliseconds. */
+const DELAY_MS_MAX = 60_000;
 
 /** Fields that only `extra_args` can set. */
 export const FLAG_FIELDS = {
-  delay_ms: integer("Pause of each thread between requests.", 0, 60_000),
-  exclude_length: texts("Sizes of answers that are left out.", {
-    lengthMax: 9,
-    itemsMax: 16,
-  }),
-  status_codes_blacklist: text("Status codes that are left out.", 256),
-  add_slash: flag("Append a slash to each path."),
-  method: text("GET or HEAD.", 4),
-  wildcard: flag("Go on although the zone answers for every name."),
-  domain: text("Domain of the virtual hosts.", 253),
-  request_timeout: integer("Seconds one request may take.", 1, 60),
+  exclude_status_codes: text("Status codes left out.", LIST_LENGTH_MAX),
+  exclude_length: text("Lengths of answers left out.", LIST_LENGTH_MAX),
+  add_slash: flag("Add a slash to each path."),
+  no_tls_validation: flag("Do not check the certificate."),
+  domain: text("vhost: the domain that words are put in front of.", 253),
+  wildcard: flag("dns: go on when every name resolves."),
+  delay_ms: integer("Pause of each thread.", 0, DELAY_MS_MAX),
 } satisfies Fields;
 
-const VALUE: Pick<FlagRule, "forms"> = { forms: ["next", "equals"] };
-const SHORT: Pick<FlagRule, "forms"> = { forms: ["next", "equals", "glued"] };
+const BOTH = ["next", "equals"] as const;
+const SHORT = ["next", "glued"] as const;
 
-const COMMON: readonly FlagRule[] = [
-  { names: ["--threads"], ...VALUE, field: "threads", value: wholeNumber },
-  { names: ["-t"], ...SHORT, field: "threads", value: wholeNumber },
-  { names: ["--wordlist", "-w"], ...VALUE, field: "wordlist", value: same },
-  { names: ["--delay"], ...VALUE, field: "delay_ms", value: milliseconds },
-  {
-    names: ["--timeout"],
-    ...VALUE,
-    field: "request_timeout",
-    value: (value) => wholeNumber(value.replace(/s$/, "")),
-  },
-];
-
-const HTTP: readonly FlagRule[] = [
-  {
-    names: ["--exclude-length"],
-    ...VALUE,
-    field: "exclude_length",
-    value: (value) => value.split(","),
-  },
-  { names: ["--method", "-m"], ...VALUE, field: "method", value: same },
-  // What is done anyway may be said.
-  {
-    names: ["--no-tls-validation", "-k"],
-    field: "tls_unverified",
-    value: yes,
-  },
-];
-
-const ALLOWED: Readonly<Record<Mode, readonly FlagRule[]>> = {
-  dir: [
-    ...COMMON,
-    ...HTTP,
-    {
-      names: ["--extensions", "-x"],
-      ...VALUE,
-      field: "extensions",
-      value: same,
-    },
-    {
-      names: ["--status-codes", "-s"],
-      ...VALUE,
-      field: "status_codes",
-      value: same,
-    },
-    {
-      names: ["--status-codes-blacklist", "-b"],
-      ...VALUE,
-      field: "status_codes_blacklist",
-      value: same,
-    },
+/** The allowlist, and what is refused with a reason of its own. */
+export const FLAG_TABLE: FlagTable = {
+  allowed: [
+    valued(["--extensions"], BOTH, "extensions"),
+    valued(["-x"], SHORT, "extensions"),
+    valued(["--status-codes"], BOTH, "status_codes"),
+    valued(["-s"], SHORT, "status_codes"),
+    valued(["--status-codes-blacklist"], BOTH, "exclude_status_codes"),
+    valued(["-b"], SHORT, "exclude_status_codes"),
+    valued(["--exclude-length"], BOTH, "exclude_length"),
+    { ...valued(["--threads"], BOTH, "threads"), value: wholeNumber },
+    { ...valued(["-t"], SHORT, "threads"), value: wholeNumber },
+    { ...valued(["--delay"], BOTH, "delay_ms"), value: milliseconds },
+    valued(["--resolver"], BOTH, "resolver"),
+    valued(["--domain"], BOTH, "domain"),
     { names: ["--add-slash", "-f"], field: "add_slash", value: yes },
-  ],
-  dns: [
-    ...COMMON,
-    { names: ["--resolver", "-r"], ...VALUE, field: "resolver", value: same },
+    {
+      names: ["--no-tls-validation", "-k"],
+      field: "no_tls_validation",
+      value: yes,
+    },
     { names: ["--wildcard"], field: "wildcard", value: yes },
   ],
-  vhost: [
-    ...COMMON,
-    ...HTTP,
-    { names: ["--domain"], ...VALUE, field: "domain", value: same },
+  refused: [
+    refused(["-u", "--url"], "use the argument target"),
+    refused(["-w", "--wordlist"], "use the argument wordlist, with a name"),
+    refused(["-d"], "use the argument target, or --domain in mode vhost"),
+    // gobuster 3.5 would also try backups of comment lines, and find the folder itself by them.
+    refused(["--discover-backup"], "use extensions like bak,old,swp"),
+    refused(
+      ["-r", "--follow-redirect"],
+      "redirects are never followed: they may lead out of the scope; a name server is the argument resolver",
+    ),
+    refused(["-o", "--output"], "the result is structured; no file is written"),
+    refused(
+      ["-p", "--pattern", "-X", "--extensions-file"],
+      "no file but a wordlist of the catalogue is read",
+    ),
+    refused(["--proxy"], "requests go to the target and nowhere else"),
+    refused(
+      ["-H", "--headers", "-c", "--cookies", "-U", "-P", "-a", "--useragent"],
+      "headers and credentials are not taken",
+    ),
+    refused(["--timeout"], "the configuration sets it; use timeout_seconds"),
+    refused(
+      ["-q", "--quiet", "-z", "--no-progress", "--no-error", "--no-color"],
+      "leave it out; the output is read and structured by the server",
+    ),
+    refused(
+      ["-i", "--show-ips", "-e", "--expanded", "--append-domain"],
+      "leave it out; it is always so",
+    ),
   ],
 };
 
-const REFUSED: readonly FlagRefusal[] = [
-  refused(["--url", "-u"], "use the argument target"),
-  refused(["-o", "--output"], "the result is always structured"),
-  refused(["--proxy"], "requests go to the target and nowhere else"),
-  refused(
-    ["-H", "--headers", "-c", "--cookies", "-U", "-P", "-a", "--useragent"],
-    "headers and credentials are not taken",
-  ),
-  refused(["-p", "--pattern", "-X"], "files are wordlists of the catalogue"),
-  refused(["-q", "-z", "-v", "-n", "-e"], "the form of output is fixed"),
-];
-
-/**
- * Gives the flags of a mode.
- *
- * @param mode The mode.
- * @returns What is taken, and what is refused by name.
- */
-export function flagTable(mode: Mode): FlagTable {
-  const own = mode === "dns"
-    ? [refused(["-d", "--domain"], "use the argument target")]
-    : [refused(
-      ["-r", "--follow-redirect"],
-      "redirects are reported and never followed",
-    )];
-  return { allowed: ALLOWED[mode], refused: [...own, ...REFUSED] };
-}
-
-function refused(names: readonly string[], why: string): FlagRefusal {
-  return { names, code: "invalid_arguments", why };
-}
-
-function same(value: string): string {
-  return value;
-}
-
-/** Reads `1500ms` or `2s`; anything else is left to the field, which refuses it. */
+/** `250ms`, `2s`, or milliseconds alone. */
 function milliseconds(value: string): unknown {
-  const match = /^([0-9]{1,5})(ms|s)$/.exec(value);
+  const match = /^(0|[1-9][0-9]{0,5})(ms|s)?$/.exec(value);
   if (match === null) return value;
   return Number(match[1]) * (match[2] === "s" ? 1_000 : 1);
+}
+
+function valued(
+  names: readonly string[],
+  forms: typeof BOTH | typeof SHORT,
+  field: string,
+) {
+  return { names, forms, field, value: (value: string): unknown => value };
+}
+
+function refused(names: readonly string[], why: string) {
+  return { names, code: "invalid_arguments", why } as const;
 }

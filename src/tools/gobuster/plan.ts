@@ -1,179 +1,285 @@
 /**
  * Holds a request against every guardrail and decides what gobuster will do.
  *
- * A plan always names every guardrail of its mode, also after one has refused. In mode `dns` nothing
- * is sent to the names' own addresses: the domain has to lie below an allowed suffix because a look-up
- * of a foreign name leaves the network, and the name server has to be in the scope because it is who
- * gets the packets.
+ * A plan always names every guardrail of its mode, also after one has refused.
+ *
+ * A web server that is named by a host name is asked at the address that was looked up and judged.
+ * Over https its certificate cannot be checked then: gobuster 3.5 checks it against the host of the
+ * URL, which is the address, and sends no server name for one. So the check is left out there, and a
+ * note says so. Nothing secret is sent: gobuster gets no credentials. By address the check stays, and
+ * a caller may leave it out by `-k`.
+ *
+ * `dns` looks names up and contacts none of them: what is found is only reported. Its domain has to
+ * lie below an allowed suffix, or be one, because every name that is tried is carried to the name
+ * server. The same holds for the domain of `vhost`, which is carried in the `Host` header: a proxy in
+ * transparent mode would go where that header leads.
  *
  * @module
  */
 import type { ErrorCode } from "@/error/code.ts";
 import { Scope, type Target } from "@/scope/scope.ts";
 import { SafeText } from "@/spawn/argv.ts";
-import type { Guardrails } from "../guardrails.ts";
+import { shown } from "../field.ts";
 import { judgeTimeout } from "../timeout.ts";
 import type { Plan, PlanContext, Verdict } from "../tool.ts";
-import { scanArgv } from "./argv.ts";
-import {
-  type GobusterRequest,
-  parseResolver,
-  type Resolver,
-  wordlistNames,
-} from "./request.ts";
-import { portOf, urlText } from "./url.ts";
+import { type GobusterSettings, scanArgv } from "./argv.ts";
+import { type GobusterRequest, triesOf } from "./request.ts";
+import { urlText } from "./url.ts";
+import { parseResolver, resolverSafe } from "./values.ts";
 
-/** Seconds of one request, for the estimate: measured on a network without latency, with a margin. */
-const REQUEST_SECONDS = 0.02;
+/**
+ * Seconds that an answer is taken to need, for the estimate: a web server near by with a small
+ * application. One on loopback with static files answers thirty times as fast.
+ */
+const ANSWER_SECONDS = 0.02;
 
-/** Requests that gobuster makes before the first word. */
+/** Requests before the first word: the start page, and one for what does not exist. */
 const FIRST_REQUESTS = 2;
 
-/** What the judgement of a target leaves. */
-interface Aim {
-  readonly verdicts: readonly Verdict[];
-  /** The address that is contacted; null in mode `dns`, and when refused. */
-  readonly address: Target | null;
-  readonly notes: readonly string[];
-}
+/** Questions that one name costs: its IPv4 and its IPv6 addresses. */
+const QUESTIONS_PER_NAME = 2;
+
+/** Most wordlists that a refusal names. */
+const WORDLISTS_SHOWN_MAX = 20;
 
 /**
  * Plans a scan.
  *
  * @param request A parsed request.
- * @param context Guardrails, powers, looked-up names.
+ * @param context Guardrails and looked-up names.
  * @returns The plan.
  */
 export function planScan(request: GobusterRequest, context: PlanContext): Plan {
   const { guardrails } = context;
-  const aim = request.mode === "dns"
-    ? aimAtDomain(request, guardrails)
-    : aimAtServer(request, context);
-  const wordlist = judgeWordlist(request, guardrails);
+  const place = request.url === null
+    ? judgeNames(request, context)
+    : judgeServer(request, context);
+  const wordlist = judgeWordlist(request, context);
   const threads = request.threads ?? guardrails.gobuster.threadsDefault;
-  const resolver = judgeResolver(request, context);
   const timeout = judgeTimeout(request.timeoutSeconds, guardrails);
   const verdicts: readonly Verdict[] = [
-    ...aim.verdicts,
+    ...place.verdicts,
     wordlist.verdict,
-    judgeThreads(threads, guardrails),
-    ...(request.mode === "dns" ? [resolver.verdict] : []),
+    judgeThreads(threads, context),
     timeout.verdict,
   ];
-  const runs = verdicts.every((verdict) => verdict.allowed);
-  const url = urlSafe(request, aim.address);
-  const probes = wordlist.words * (1 + request.extensions.length) +
-    FIRST_REQUESTS;
-  const seconds = 1 + Math.ceil(
-    probes * (REQUEST_SECONDS + request.delayMs / 1_000) / threads,
-  );
+  const settings: GobusterSettings | null = wordlist.path === null ? null : {
+    server: place.server,
+    resolver: place.resolver,
+    wordlistPath: wordlist.path,
+    threads,
+    requestTimeoutSeconds: guardrails.gobuster.requestTimeoutSeconds,
+    skipCertificate: request.skipCertificate || isPinned(request, place.server),
+  };
+  const runs = settings !== null &&
+    verdicts.every((verdict) => verdict.allowed);
+  const { probes, seconds } = estimate(request, threads);
   return {
     tool: "gobuster",
     verdicts,
-    passes: runs && wordlist.path !== null
-      ? [scanArgv(request, {
-        url,
-        wordlist: wordlist.path,
-        threads,
-        requestTimeoutSeconds: request.requestTimeoutSeconds ??
-          guardrails.gobuster.requestTimeoutSeconds,
-        resolver: resolver.safe,
-      })]
-      : [],
-    targets: [url?.toString() ?? request.domain].filter((text) => text !== ""),
-    addressCount: request.mode === "dns" ? 0 : 1,
+    passes: runs ? [scanArgv(request, settings)] : [],
+    targets: place.targets,
+    addressCount: place.addressCount,
     probes,
     seconds,
     scanType: request.mode,
-    permissions: permissions(request, aim.address, resolver.safe),
+    permissions: [
+      "run gobuster",
+      ...(request.wordlist === null
+        ? []
+        : [`read wordlist ${request.wordlist.name}`]),
+      ...place.permissions,
+    ],
     timeoutMs: timeout.timeoutMs,
     notes: runs
       ? [
-        ...aim.notes,
-        ...resolver.notes,
-        ...methodNotes(request),
+        ...place.notes,
+        ...choiceNotes(request, settings),
         ...deadlineNotes(seconds, timeout.timeoutMs),
       ]
       : [],
   };
 }
 
-function aimAtServer(request: GobusterRequest, context: PlanContext): Aim {
-  const host = request.url?.host;
-  const { targets, verdicts } = Scope.of(context.guardrails.scope).judge(
-    host === undefined ? [] : [host],
-    context.resolved,
-  );
-  // One server is asked, so one address is enough; IPv4 first, as it is what most servers have.
-  const address = targets.find((target) => target.family === 4) ??
-    targets[0] ?? null;
-  const notes: string[] = [];
-  if (address?.name) {
-    const others = targets.length > 1
-      ? `; its ${targets.length - 1} other addresses are not asked`
-      : "";
-    notes.push(
-      `${address.name} was looked up and is asked at ${address}${others}`,
-    );
-  }
-  return { verdicts, address, notes };
+/** Where a scan goes, as judged. */
+interface Place {
+  readonly verdicts: readonly Verdict[];
+  readonly server: Target | null;
+  readonly resolver: SafeText | null;
+  readonly targets: readonly string[];
+  readonly addressCount: number;
+  readonly permissions: readonly string[];
+  readonly notes: readonly string[];
 }
 
-function aimAtDomain(request: GobusterRequest, guardrails: Guardrails): Aim {
-  const { domain } = request;
-  const suffixes = guardrails.scope.allowedHostSuffixes.join(", ") || "none";
-  // The names that will be looked up lie one below the domain.
-  const isAllowed = Scope.of(guardrails.scope).allowsName(`a.${domain}`);
+function judgeServer(request: GobusterRequest, context: PlanContext): Place {
+  const { url } = request;
+  const judgement = Scope.of(context.guardrails.scope).judge(
+    url === null ? [] : [url.host],
+    context.resolved,
+  );
+  const server = serverOf(judgement.targets);
+  const [scope, ...others] = judgement.verdicts;
+  const domain = request.domain === null || scope?.allowed === false
+    ? null
+    : judgeDomain(request.domain, context);
   return {
     verdicts: [
-      isAllowed
-        ? allowed("scope", `names below ${domain} are allowed`)
-        : refused(
-          "scope",
-          "target_not_allowed",
-          `Cannot look names up below "${domain}": domains are allowed only below these suffixes: ${suffixes}`,
-        ),
-      allowed("network_size", "no address is scanned"),
+      ...(domain === null || domain.allowed ? [scope] : [domain]),
+      ...others,
+    ].filter((verdict) => verdict !== undefined),
+    server,
+    resolver: null,
+    targets: url === null || server === null
+      ? []
+      : [urlText(url, String(server))],
+    addressCount: server === null ? judgement.addressCount : 1,
+    permissions: server === null ? [] : [`network: ${server}`],
+    notes: serverNotes(server, judgement.targets.length, request),
+  };
+}
+
+/** One server is asked, so one address is enough; of both families the one that more servers have. */
+function serverOf(targets: readonly Target[]): Target | null {
+  return targets.find(({ family }) => family === 4) ?? targets[0] ?? null;
+}
+
+function serverNotes(
+  server: Target | null,
+  count: number,
+  request: GobusterRequest,
+): string[] {
+  if (server === null || server.name === null) return [];
+  const notes = [
+    `${server.name} was looked up and is asked at ${server}, with the name in the Host header`,
+  ];
+  if (count > 1) {
+    notes.push(
+      `${server.name} has ${count} addresses; only ${server} is asked`,
+    );
+  }
+  if (request.url?.scheme === "https") {
+    notes.push(
+      "the server's certificate is not checked and no server name is sent in TLS, because the address is pinned; a server that chooses its site by that name shows its default one",
+    );
+  }
+  return notes;
+}
+
+function judgeNames(request: GobusterRequest, context: PlanContext): Place {
+  const resolver = judgeResolver(request, context);
+  return {
+    verdicts: [
+      judgeDomain(request.domain ?? "", context),
+      resolver.verdict,
     ],
-    address: null,
+    server: null,
+    resolver: resolver.value,
+    targets: [request.domain ?? ""],
+    addressCount: 1,
+    permissions: resolver.verdict.allowed
+      ? [`network: ${resolver.value ?? "the system's name server"}`]
+      : [],
     notes: [
-      "addresses that names resolve to are reported only, wherever they lie; none is contacted",
+      "names that are found are only reported; nothing is sent to them",
+      "gobuster does not tell a name whose look-up fails from one that does not exist",
     ],
   };
 }
 
-function judgeWordlist(
-  request: GobusterRequest,
-  guardrails: Guardrails,
-): { verdict: Verdict; path: SafeText | null; words: number } {
-  const { wordlists, wordlistDefault } = guardrails.gobuster;
-  const name = request.wordlist ?? wordlistDefault;
-  const found = wordlists.find((wordlist) => wordlist.name === name);
-  if (found === undefined) {
-    const verdict = refused(
-      "wordlist",
-      "invalid_arguments",
-      `Cannot use the wordlist "${name}": the catalogue has none of that name; the names are ${
-        wordlistNames(guardrails)
-      }`,
-    );
-    return { verdict, path: null, words: 0 };
+/** Every name that is tried lies below the domain, so the domain may be a suffix itself. */
+function judgeDomain(domain: string, context: PlanContext): Verdict {
+  const { scope } = context.guardrails;
+  if (Scope.of(scope).allowsName(`name.${domain}`)) {
+    return allowed("scope", `names below ${domain} are allowed`);
   }
-  const path = pathSafe(found.path);
-  if (path === null) {
-    const verdict = refused(
-      "wordlist",
-      "tool_unavailable",
-      `Cannot use the wordlist "${name}": its file has a name that is not taken; use another one, or ask the operator to rename it without spaces`,
-    );
-    return { verdict, path: null, words: 0 };
-  }
-  const verdict = allowed("wordlist", `${name} has ${found.words} words`);
-  return { verdict, path, words: found.words };
+  const suffixes = scope.allowedHostSuffixes.join(", ").slice(0, 200) || "none";
+  return refused(
+    "scope",
+    "target_not_allowed",
+    `Cannot try names below ${
+      shown(domain)
+    }: domains are allowed only below these suffixes: ${suffixes}; choose such a domain, or ask the operator to allow it`,
+  );
 }
 
-function judgeThreads(threads: number, guardrails: Guardrails): Verdict {
-  const { threadsMax } = guardrails.gobuster;
+/** The operator's own name server is not judged: who writes it also writes the scope. */
+function judgeResolver(
+  request: GobusterRequest,
+  context: PlanContext,
+): { verdict: Verdict; value: SafeText | null } {
+  const guardrail = "resolver";
+  const { gobuster, scope } = context.guardrails;
+  const configured = gobuster.resolver === null
+    ? null
+    : resolverSafe(parseResolver(gobuster.resolver));
+  const asked = request.resolver === null
+    ? configured
+    : resolverSafe(request.resolver);
+  if (asked === null) {
+    const reason = "the system's name server";
+    return { verdict: allowed(guardrail, reason), value: null };
+  }
+  if (String(asked) === String(configured)) {
+    const reason = `${asked} is the configuration's`;
+    return { verdict: allowed(guardrail, reason), value: asked };
+  }
+  const target = request.resolver?.target;
+  const judgement = Scope.of(scope).judge(
+    target === undefined ? [] : [target],
+    new Map(),
+  );
+  const refusal = judgement.verdicts.find((verdict) => !verdict.allowed);
+  if (refusal === undefined) {
+    const reason = `${asked} is in scope`;
+    return { verdict: allowed(guardrail, reason), value: asked };
+  }
+  const why = refusal.reason.replace(/^Cannot scan "[^"]*": /, "");
+  const message = `Cannot ask the name server ${asked}: ${why}`;
+  const code = refusal.error?.code ?? "target_not_allowed";
+  return { verdict: refused(guardrail, code, message), value: null };
+}
+
+function judgeWordlist(
+  request: GobusterRequest,
+  context: PlanContext,
+): { verdict: Verdict; path: SafeText | null } {
+  const guardrail = "wordlist";
+  const { wordlists, wordlistDefault } = context.guardrails.gobuster;
+  const { wordlist } = request;
+  if (wordlist === null) {
+    const names = wordlists.map(({ name }) => name);
+    const more = names.length - WORDLISTS_SHOWN_MAX;
+    const list = names.slice(0, WORDLISTS_SHOWN_MAX).join(", ") +
+      (more > 0 ? ` and ${more} more` : "");
+    const way = names.length === 0
+      ? "this server has none; the operator names folders in gobuster.wordlist_folders"
+      : `use one of: ${list}`;
+    const message = `Cannot use the wordlist ${
+      shown(request.wordlistName ?? wordlistDefault)
+    }: no wordlist has this name; ${way}`;
+    return {
+      verdict: refused(guardrail, "invalid_arguments", message),
+      path: null,
+    };
+  }
+  // The path is the operator's and real; a command line takes no blanks and nothing but ASCII.
+  if (!/^\/[!-~]{1,4095}$/.test(wordlist.path)) {
+    const message =
+      `Cannot use the wordlist "${wordlist.name}": its path holds a blank or a character that is not ASCII; use another one, or ask the operator to move it`;
+    return {
+      verdict: refused(guardrail, "invalid_arguments", message),
+      path: null,
+    };
+  }
+  return {
+    verdict: allowed(guardrail, `${wordlist.name}: ${wordlist.words} words`),
+    path: SafeText.match(wordlist.path, /\/[!-~]+/),
+  };
+}
+
+function judgeThreads(threads: number, context: PlanContext): Verdict {
+  const { threadsMax } = context.guardrails.gobuster;
   return threads <= threadsMax
     ? allowed("threads", `${threads} threads, at most ${threadsMax}`)
     : refused(
@@ -183,102 +289,40 @@ function judgeThreads(threads: number, guardrails: Guardrails): Verdict {
     );
 }
 
-/** A resolver that the operator configured is used as it is; one that the caller names is judged. */
-function judgeResolver(
+/** The requests are exact but for blank lines; the seconds assume {@linkcode ANSWER_SECONDS}. */
+function estimate(
   request: GobusterRequest,
-  context: PlanContext,
-): { verdict: Verdict; safe: SafeText | null; notes: string[] } {
-  const guardrail = "resolver";
-  const { resolver: configured } = context.guardrails.gobuster;
-  if (request.mode !== "dns") {
-    const verdict = allowed(guardrail, "not needed");
-    return { verdict, safe: null, notes: [] };
-  }
-  if (request.resolver === undefined) {
-    const safe = configured === null
-      ? null
-      : resolverSafe(parseResolver(configured));
-    const which = safe === null
-      ? "the system's name server"
-      : "the name server of the configuration";
-    const notes = [`${which} is asked; resolver names another`];
-    return { verdict: allowed(guardrail, which), safe, notes };
-  }
-  const safe = resolverSafe(request.resolver);
-  if (
-    configured !== null &&
-    safe.toString() === resolverSafe(parseResolver(configured)).toString()
-  ) {
-    const verdict = allowed(guardrail, `${safe} is the configured one`);
-    return { verdict, safe, notes: [] };
-  }
-  const { verdicts } = Scope.of(context.guardrails.scope).judge(
-    [request.resolver.host],
-    context.resolved,
-  );
-  const refusal = verdicts.find((verdict) => !verdict.allowed)?.error;
-  const verdict = refusal === undefined
-    ? allowed(guardrail, `${safe} is in the scope`)
-    : refused(
-      guardrail,
-      refusal.code,
-      `${refusal.message}; or leave resolver out`,
-    );
-  return { verdict, safe, notes: [] };
+  threads: number,
+): { probes: number; seconds: number } {
+  const requests = triesOf(request) + FIRST_REQUESTS;
+  const each = ANSWER_SECONDS + request.delayMs / 1_000;
+  return {
+    probes: request.mode === "dns" ? requests * QUESTIONS_PER_NAME : requests,
+    seconds: Math.ceil(requests * each / threads),
+  };
 }
 
-function resolverSafe({ host, port }: Resolver): SafeText {
-  const text = host.text.includes(":") ? `[${host.text}]` : host.text;
-  return SafeText.match(
-    `${text}:${port}`,
-    /(?:[0-9.]+|\[[0-9a-f:]+\]):[0-9]{1,5}/,
-  );
+function isPinned(request: GobusterRequest, server: Target | null): boolean {
+  return request.url?.scheme === "https" && server !== null &&
+    server.name !== null;
 }
 
-function urlSafe(
-  { url }: GobusterRequest,
-  address: Target | null,
-): SafeText | null {
-  return url === null || address === null ? null : SafeText.match(
-    urlText(url, address.toString()),
-    /https?:\/\/[\x21-\x7e]+/,
-  );
-}
-
-/** The path comes from the operator's catalogue, and may still hold a space. */
-function pathSafe(path: string): SafeText | null {
-  return /^\/[\x21-\x7e]+$/.test(path)
-    ? SafeText.match(path, /\/[\x21-\x7e]+/)
-    : null;
-}
-
-function permissions(
+function choiceNotes(
   request: GobusterRequest,
-  address: Target | null,
-  resolver: SafeText | null,
-): readonly string[] {
-  const { url } = request;
-  const peer = url !== null
-    ? `${address ?? "none"} port ${portOf(url)}`
-    : resolver === null
-    ? "the system's name server"
-    : `${resolver}`;
-  return ["run gobuster", "read one wordlist", `network: ${peer}`];
-}
-
-function methodNotes({ url, mode }: GobusterRequest): string[] {
-  if (url === null) return [];
-  const notes = ["redirects are reported and not followed"];
-  if (url.scheme === "https") {
-    notes.push("the server's certificate is not verified");
-    if (url.host.kind === "name" || mode === "vhost") {
-      notes.push(
-        "the address is asked, so TLS carries no server name: a server that chooses by it answers as its default host",
-      );
+  settings: GobusterSettings,
+): string[] {
+  const notes: string[] = [];
+  if (request.wordlistName === null) {
+    notes.push(`the wordlist ${request.wordlist?.name} was chosen`);
+  }
+  if (request.mode === "dir") {
+    if (request.statusCodes === null && request.excludedCodes === null) {
+      notes.push("every status but 404 counts as found");
     }
+    notes.push("redirects are reported and not followed");
   }
-  if (url.query !== "" && mode === "dir") {
-    notes.push("words are appended behind the query");
+  if (request.skipCertificate && !isPinned(request, settings.server)) {
+    notes.push("the server's certificate is not checked, as asked for");
   }
   return notes;
 }
@@ -288,7 +332,7 @@ function deadlineNotes(seconds: number, timeoutMs: number): string[] {
   return [
     `the estimate of ${seconds} s exceeds the deadline of ${
       timeoutMs / 1_000
-    } s; use a shorter wordlist or fewer extensions, or raise timeout_seconds`,
+    } s; use a smaller wordlist or fewer extensions, or raise threads or timeout_seconds`,
   ];
 }
 

@@ -5,18 +5,17 @@
  */
 import { AppError } from "@/error/app_error.ts";
 import { Scope } from "@/scope/scope.ts";
-import { parseTarget, type TargetText } from "@/scope/target.ts";
+import { parseTarget } from "@/scope/target.ts";
+import type { SafeText } from "@/spawn/argv.ts";
 import {
   choice,
   type Fields,
-  flag,
   integer,
   type Parsed,
   parseFields,
   required,
   shown,
   text,
-  textOrTexts,
 } from "../field.ts";
 import type { Guardrails } from "../guardrails.ts";
 import { TIMEOUT_FIELD } from "../timeout.ts";
@@ -26,77 +25,100 @@ import {
   joinFolded,
   tokenize,
 } from "../tokenizer.ts";
-import { FLAG_FIELDS, flagTable, type Mode, MODES } from "./flags.ts";
+import { FLAG_FIELDS, FLAG_TABLE } from "./flags.ts";
 import { parseUrl, URL_LENGTH_MAX, type WebUrl } from "./url.ts";
+import {
+  LIST_LENGTH_MAX,
+  parseExtensions,
+  parseLengths,
+  parseResolver,
+  parseStatusCodes,
+  type ResolverText,
+} from "./values.ts";
 
-/** Most file extensions of one request. */
-const EXTENSIONS_MAX = 16;
+/** What gobuster looks for. */
+export const MODES = ["dir", "dns", "vhost"] as const;
+
+/** One of {@linkcode MODES}. */
+export type Mode = typeof MODES[number];
+
+/** Threads that the field takes; the guardrail is lower. */
+const THREADS_FIELD_MAX = 1_000;
 
 /** The arguments of a call. */
 export const GOBUSTER_FIELDS = {
   mode: required(choice(
-    "dir: paths of a web server; dns: names of a domain; vhost: virtual hosts.",
+    "dir: paths below a URL. vhost: virtual hosts of a URL. dns: names below a domain.",
     MODES,
   )),
   target: required(text(
-    "dir, vhost: URL like http://10.0.0.1:8080/ (vhost: with a host name). dns: domain.",
+    "URL like http://10.0.0.1:8080/ for dir and vhost, a domain for dns.",
     URL_LENGTH_MAX,
   )),
-  wordlist: text("Name of a wordlist of the catalogue; no path.", 64),
-  extensions: textOrTexts("dir: file extensions to try too, like php,html.", {
-    lengthMax: 128,
-    itemsMax: EXTENSIONS_MAX,
-  }),
-  status_codes: text(
-    "dir: report these only, like 200,301-308. Default: all but 404.",
-    256,
+  wordlist: text("Name of a wordlist of the server; never a path.", 256),
+  extensions: text(
+    "dir: extensions tried with each word, like php,html.",
+    LIST_LENGTH_MAX,
   ),
-  threads: integer("Requests at once; the server has a cap.", 1, 1_000),
-  resolver: text("dns: name server, address or address:port.", 64),
+  status_codes: text(
+    "dir: status codes that count as found, like 200,301-308. Default: all but 404.",
+    LIST_LENGTH_MAX,
+  ),
+  threads: integer(
+    "Requests at once; the server has a default and a cap.",
+    1,
+    THREADS_FIELD_MAX,
+  ),
+  resolver: text("dns: name server, an address with or without a port.", 64),
   extra_args: text(
-    "Further gobuster flags, e.g. --exclude-length 1234, --delay 100ms, --wildcard.",
+    "Further flags: --exclude-length --add-slash --delay -k; vhost: --domain; dns: --wildcard.",
     EXTRA_ARGS_LENGTH_MAX,
   ),
   timeout_seconds: TIMEOUT_FIELD,
 } satisfies Fields;
 
-const ALL_FIELDS = {
-  ...GOBUSTER_FIELDS,
-  ...FLAG_FIELDS,
-  tls_unverified: flag("Done anyway."),
-} satisfies Fields;
+const ALL_FIELDS = { ...GOBUSTER_FIELDS, ...FLAG_FIELDS } satisfies Fields;
 
 type All = Parsed<typeof ALL_FIELDS>;
 
-/** A name server. */
-export interface Resolver {
-  readonly host: TargetText;
-  readonly port: number;
-}
+/** The fields that only some modes have, by the words that name them to a caller. */
+const ONLY_IN: readonly (readonly [keyof All, string, readonly Mode[]])[] = [
+  ["extensions", "extensions", ["dir"]],
+  ["status_codes", "status_codes", ["dir"]],
+  ["exclude_status_codes", "--status-codes-blacklist", ["dir"]],
+  ["exclude_length", "--exclude-length", ["dir", "vhost"]],
+  ["add_slash", "--add-slash", ["dir"]],
+  ["no_tls_validation", "--no-tls-validation", ["dir", "vhost"]],
+  ["resolver", "resolver", ["dns"]],
+  ["domain", "--domain", ["vhost"]],
+  ["wildcard", "--wildcard", ["dns"]],
+];
+
+/** A wordlist of the catalogue. */
+export type Wordlist = Guardrails["gobuster"]["wordlists"][number];
 
 /** A request that is well formed. Whether it is allowed is the plan's matter. */
 export interface GobusterRequest {
   readonly mode: Mode;
-  /** Null in mode `dns`. */
+  /** The web server of `dir` and `vhost`; null for `dns`. */
   readonly url: WebUrl | null;
-  /** Below which names are looked for; empty in mode `dir`. */
-  readonly domain: string;
+  /** The domain that words are put in front of; null for `dir`. In lower case. */
+  readonly domain: string | null;
   /** Host names that lie below an allowed suffix; the others must not be looked up. */
   readonly lookups: readonly string[];
-  readonly wordlist: string | undefined;
-  /** Without their dots. */
+  /** The name as given, null for the default, and what the catalogue has under it. */
+  readonly wordlistName: string | null;
+  readonly wordlist: Wordlist | null;
   readonly extensions: readonly string[];
-  /** Canonical text. */
-  readonly statusCodes: string | undefined;
-  readonly statusCodesBlacklist: string | undefined;
-  readonly excludeLengths: readonly number[];
-  readonly addSlash: boolean;
-  readonly method: "GET" | "HEAD";
+  readonly statusCodes: SafeText | null;
+  readonly excludedCodes: SafeText | null;
+  readonly excludedLengths: SafeText | null;
   readonly threads: number | undefined;
-  readonly delayMs: number;
-  readonly requestTimeoutSeconds: number | undefined;
-  readonly resolver: Resolver | undefined;
+  readonly resolver: ResolverText | null;
+  readonly addSlash: boolean;
+  readonly skipCertificate: boolean;
   readonly wildcard: boolean;
+  readonly delayMs: number;
   readonly timeoutSeconds: number | undefined;
 }
 
@@ -104,7 +126,7 @@ export interface GobusterRequest {
  * Reads a request.
  *
  * @param input Untrusted JSON.
- * @param guardrails Limits and the scope.
+ * @param guardrails Limits, the scope, the catalogue of wordlists.
  * @returns The request.
  * @throws {AppError} `invalid_arguments` or `invalid_target`.
  */
@@ -113,72 +135,46 @@ export function parseRequest(
   guardrails: Guardrails,
 ): GobusterRequest {
   const fields = foldExtraArgs(parseFields(GOBUSTER_FIELDS, input), guardrails);
-  refuseForeignFields(fields);
+  refuseOtherModes(fields);
   const { mode } = fields;
   const url = mode === "dns" ? null : parseUrl(fields.target);
+  if (fields.no_tls_validation === true && url?.scheme === "http") {
+    throw refuse("--no-tls-validation needs an https URL; leave it out");
+  }
   const scope = Scope.of(guardrails.scope);
-  const named = url?.host.kind === "name" ? url.host.text : null;
+  const name = url?.host.kind === "name" ? url.host.text : null;
+  const { wordlists, wordlistDefault } = guardrails.gobuster;
+  const wordlist = wordlists.find((list) =>
+    list.name === (fields.wordlist ?? wordlistDefault)
+  );
   return {
     mode,
     url,
-    domain: domainOf(fields, named),
-    lookups: named !== null && scope.allowsName(named) ? [named] : [],
-    wordlist: parseWordlist(fields.wordlist, guardrails),
-    extensions: parseExtensions(fields.extensions ?? []),
-    statusCodes: parseCodes(fields.status_codes),
-    statusCodesBlacklist: parseCodes(fields.status_codes_blacklist),
-    excludeLengths: parseLengths(fields.exclude_length ?? []),
-    addSlash: fields.add_slash ?? false,
-    method: parseMethod(fields.method ?? "GET"),
+    domain: domainOf(fields, url),
+    lookups: name !== null && scope.allowsName(name) ? [name] : [],
+    wordlistName: fields.wordlist ?? null,
+    wordlist: wordlist ?? null,
+    ...filters(fields),
     threads: fields.threads,
-    delayMs: fields.delay_ms ?? 0,
-    requestTimeoutSeconds: fields.request_timeout,
     resolver: fields.resolver === undefined
-      ? undefined
+      ? null
       : parseResolver(fields.resolver),
+    addSlash: fields.add_slash ?? false,
+    skipCertificate: fields.no_tls_validation ?? false,
     wildcard: fields.wildcard ?? false,
+    delayMs: fields.delay_ms ?? 0,
     timeoutSeconds: fields.timeout_seconds,
   };
 }
 
 /**
- * Reads a name server.
+ * Counts what gobuster tries: each word of the list, as it stands and with each extension.
  *
- * @param given `address`, `address:port`, or `[address]:port`.
- * @returns Address and port; 53 where none is named.
- * @throws {AppError} `invalid_target`.
+ * @param request The request.
+ * @returns The number of tries; 0 if there is no wordlist.
  */
-export function parseResolver(given: string): Resolver {
-  const match = /^\[([0-9a-f:]+)\](?::([0-9]{1,5}))?$/i.exec(given) ??
-    /^([0-9.]+)(?::([0-9]{1,5}))?$/.exec(given) ??
-    /^([0-9a-f:]+)$/i.exec(given);
-  const [, hostText = "", portText = "53"] = match ?? [];
-  const port = Number(portText);
-  const host = match === null ? null : parseTarget(hostText);
-  if (
-    host?.kind !== "address" || String(port) !== portText || port < 1 ||
-    port > 65_535
-  ) {
-    throw new AppError(
-      "invalid_target",
-      `Cannot use the resolver ${
-        shown(given)
-      }: write an address like 10.0.0.53 or 10.0.0.53:5353`,
-    );
-  }
-  return { host, port };
-}
-
-/**
- * Says which wordlists there are.
- *
- * @param guardrails The catalogue.
- * @returns The names, for a message.
- */
-export function wordlistNames(guardrails: Guardrails): string {
-  const names = guardrails.gobuster.wordlists.map(({ name }) => name);
-  const more = names.length > 32 ? ` and ${names.length - 32} more` : "";
-  return names.length === 0 ? "none" : names.slice(0, 32).join(", ") + more;
+export function triesOf(request: GobusterRequest): number {
+  return (request.wordlist?.words ?? 0) * (1 + request.extensions.length);
 }
 
 function foldExtraArgs(
@@ -193,25 +189,24 @@ function foldExtraArgs(
       `extra_args has ${extra_args.length} characters, at most ${lengthMax} are taken here`,
     );
   }
-  const folded = foldFlags(tokenize(extra_args), flagTable(typed.mode));
+  const folded = foldFlags(tokenize(extra_args), FLAG_TABLE);
   return parseFields(ALL_FIELDS, joinFolded(rest, folded));
 }
 
-/** A field of another mode would be dropped without a word, so it is refused. */
-function refuseForeignFields(fields: All): void {
-  const own: Readonly<Record<string, Mode>> = {
-    extensions: "dir",
-    status_codes: "dir",
-    resolver: "dns",
-  };
-  for (const [name, mode] of Object.entries(own)) {
-    if (fields[name as keyof All] !== undefined && fields.mode !== mode) {
-      throw refuse(`${name} is for mode ${mode}; leave it out`);
+/** gobuster would refuse or ignore these in its own way; a caller should hear of it before. */
+function refuseOtherModes(fields: All): void {
+  for (const [field, words, modes] of ONLY_IN) {
+    if (fields[field] !== undefined && !modes.includes(fields.mode)) {
+      throw refuse(
+        `${words} is for mode ${
+          modes.join(" and ")
+        }; leave it out in mode ${fields.mode}`,
+      );
     }
   }
   if (
     fields.status_codes !== undefined &&
-    fields.status_codes_blacklist !== undefined
+    fields.exclude_status_codes !== undefined
   ) {
     throw refuse(
       "status_codes and --status-codes-blacklist exclude each other; keep one",
@@ -219,89 +214,55 @@ function refuseForeignFields(fields: All): void {
   }
 }
 
-function domainOf(fields: All, named: string | null): string {
-  if (fields.mode === "dir") return "";
-  const given = fields.mode === "dns"
-    ? fields.target
-    : fields.domain ?? named ?? "";
-  if (given === "") {
-    throw refuse(
-      "mode vhost needs a domain; use a URL with a host name, or extra_args --domain example.lab.internal",
-    );
+/** The domain of `dns`, or the one that virtual hosts belong to. */
+function domainOf(fields: All, url: WebUrl | null): string | null {
+  if (fields.mode === "dir") return null;
+  if (url === null) return parseDomain(fields.target, "the domain");
+  if (fields.domain !== undefined) {
+    return parseDomain(fields.domain, "the value of --domain");
   }
-  const domain = parseTarget(given);
-  if (domain.kind !== "name") {
-    throw new AppError(
-      "invalid_target",
-      `Cannot use the domain ${
-        shown(given)
-      }: it is no host name; write it like example.lab.internal`,
-    );
-  }
-  return domain.text;
-}
-
-function parseWordlist(
-  name: string | undefined,
-  guardrails: Guardrails,
-): string | undefined {
-  if (name === undefined) return undefined;
-  if (/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(name) && !name.includes("..")) {
-    return name;
-  }
+  if (url.host.kind === "name") return url.host.text;
   throw refuse(
-    `the wordlist ${
-      shown(name)
-    } is no name of the catalogue, and paths are not taken; the names are ${
-      wordlistNames(guardrails)
-    }`,
+    "mode vhost needs a domain to put words in front of; use a URL with a host name, or add --domain lab.example to extra_args",
   );
 }
 
-function parseExtensions(items: readonly string[]): readonly string[] {
-  const words = items.flatMap((item) => item.split(","));
-  const extensions = words.map((word) => {
-    const match = /^\.?([A-Za-z0-9][A-Za-z0-9_-]{0,15}(?:\.[A-Za-z0-9]{1,8})?)$/
-      .exec(word);
-    if (match?.[1] === undefined) {
-      throw refuse(
-        `${shown(word)} is no file extension; write them like php,html`,
-      );
-    }
-    return match[1];
-  });
-  const once = [...new Set(extensions)];
-  if (once.length > EXTENSIONS_MAX) {
-    throw refuse(
-      `there are ${once.length} extensions, at most ${EXTENSIONS_MAX} are taken`,
-    );
+function parseDomain(given: string, what: string): string {
+  let kind = "none";
+  try {
+    const target = parseTarget(given);
+    if (target.kind === "name") return target.text;
+    kind = target.kind;
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
   }
-  return once;
+  const why = kind === "none"
+    ? "it is no plain domain"
+    : `it is an ${kind === "address" ? "address" : "address range"}`;
+  throw new AppError(
+    "invalid_target",
+    `Cannot use ${what} ${
+      shown(given)
+    }: ${why}; write a domain without a scheme, like lab.example`,
+  );
 }
 
-function parseCodes(given: string | undefined): string | undefined {
-  if (given === undefined) return undefined;
-  for (const item of given.split(",")) {
-    const match = /^([1-5][0-9]{2})(?:-([1-5][0-9]{2}))?$/.exec(item);
-    if (match === null || Number(match[2] ?? match[1]) < Number(match[1])) {
-      throw refuse(
-        `${shown(item)} is no status code; write them like 200,301-308`,
-      );
-    }
-  }
-  return given;
-}
-
-function parseLengths(items: readonly string[]): readonly number[] {
-  return items.map((item) => {
-    if (/^(?:0|[1-9][0-9]{0,8})$/.test(item)) return Number(item);
-    throw refuse(`${shown(item)} is no length; write them like 0,1234`);
-  });
-}
-
-function parseMethod(method: string): "GET" | "HEAD" {
-  if (method === "GET" || method === "HEAD") return method;
-  throw refuse(`the method ${shown(method)} is not taken; use GET or HEAD`);
+function filters(fields: All) {
+  const { status_codes, exclude_status_codes, exclude_length } = fields;
+  return {
+    extensions: fields.extensions === undefined
+      ? []
+      : parseExtensions(fields.extensions),
+    statusCodes: status_codes === undefined
+      ? null
+      : parseStatusCodes(status_codes, "status_codes"),
+    excludedCodes: exclude_status_codes === undefined
+      ? null
+      : parseStatusCodes(exclude_status_codes, "extra_args"),
+    excludedLengths: exclude_length === undefined
+      ? null
+      : parseLengths(exclude_length),
+  };
 }
 
 function refuse(why: string): AppError {

@@ -213,7 +213,7 @@ export class GobusterState {
       : given;
     const progress = PROGRESS.exec(line);
     if (progress !== null) {
-      this.issued = Number(progress[1]);
+      this.issued = Math.max(this.issued ?? 0, Number(progress[1]));
       this.expected = Number(progress[2]);
     }
     const fault = FAULT.exec(line)?.[1];

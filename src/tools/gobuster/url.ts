@@ -1,118 +1,139 @@
 /**
- * Reads the URL of a web server. The grammar is ours and smaller than the standard's: the standard's
- * parser takes `0x7f.1`, a backslash for a slash and a missing slash for a host, and what one parser
- * repairs another reads differently. So a text that is not plain is refused, and what gobuster gets
- * is written anew from the parts.
+ * Reads the URL of a web server. It is taken apart here and written anew from its parts, so that
+ * gobuster cannot find another host in it than the one that was judged.
+ *
+ * The grammar is smaller than that of any URL library. Those mend what they read: the WHATWG parser
+ * makes `127.0.0.1` of `0x7f.1` and of full-width digits, and takes a backslash for a slash. Here a
+ * text that would need mending is refused.
  *
  * @module
  */
 import { AppError } from "@/error/app_error.ts";
+import { parseAddress } from "@/scope/block.ts";
 import { parseTarget, type TargetText } from "@/scope/target.ts";
+import { SafeText } from "@/spawn/argv.ts";
 import { shown } from "../field.ts";
 
 /** Longest URL, in UTF-16 code units. */
 export const URL_LENGTH_MAX = 1_024;
 
-/** A URL, taken apart. */
+/** A URL that was read: well formed, its host not yet judged. */
 export interface WebUrl {
   readonly scheme: "http" | "https";
-  /** An address or a host name. */
+  /** An address or a host name, nothing else. */
   readonly host: TargetText;
-  /** Null where the URL names none. */
+  /** Null for the scheme's own port. */
   readonly port: number | null;
-  /** Begins with a slash. */
+  /** Begins and ends with `/`. */
   readonly path: string;
-  /** With its question mark, or empty. */
-  readonly query: string;
 }
+
+const PARTS =
+  /^(https?):\/\/(?:\[([0-9a-f:.]+)\]|([a-z0-9.-]+))(?::([0-9]{1,5}))?(\/.*)?$/i;
+
+/** What may stand in a path: RFC 3986, with every percent sign in front of two digits. */
+const PATH = /^(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*$/;
+
+const DEFAULT_PORTS = { http: 80, https: 443 } as const;
 
 /**
  * Reads a URL.
  *
  * @param text Untrusted text.
  * @returns Its parts.
- * @throws {AppError} `invalid_target`, with the form that is taken.
+ * @throws {AppError} `invalid_target`, with what is wrong.
  */
 export function parseUrl(text: string): WebUrl {
-  if (text.length > URL_LENGTH_MAX) {
-    throw refuse(
-      text,
-      `it has ${text.length} characters, at most ${URL_LENGTH_MAX} are taken`,
-    );
+  const parts = PARTS.exec(text);
+  if (parts === null) throw refuse(text, whyNone(text));
+  const [, schemeGiven = "", six, plain, portGiven, path = "/"] = parts;
+  const scheme = schemeGiven.toLowerCase() === "https" ? "https" : "http";
+  if (/[?#]/.test(path)) {
+    throw refuse(text, "a query or a fragment is not taken; leave it out");
   }
-  const match = /^(https?):\/\/([^/?#]*)(\/[^?#]*)?(\?[^#]*)?(#.*)?$/is.exec(
-    text,
-  );
-  if (match === null) throw refuse(text, "it is no http or https URL");
-  const [, scheme = "", authority = "", path = "/", query = "", hash] = match;
-  if (hash !== undefined) throw refuse(text, "it has a fragment");
-  if (authority.includes("@")) throw refuse(text, "it has credentials");
-  if (
-    !/^(?:[\w.~!$&'()*+,;=:@/-]|%[0-9a-fA-F]{2})*$/.test(path) ||
-    !/^\??(?:[\w.~!$*+,;=:@/&-]|%[0-9a-fA-F]{2})*$/.test(query)
-  ) {
-    throw refuse(text, "its path or query holds characters to be escaped");
+  if (!PATH.test(path)) {
+    throw refuse(text, "its path holds characters that no path has");
   }
+  const port = parsePort(text, portGiven);
   return {
-    scheme: scheme.toLowerCase() === "https" ? "https" : "http",
-    ...parseAuthority(text, authority),
-    path,
-    query,
+    scheme,
+    host: parseHost(text, six ?? plain ?? "", six !== undefined),
+    port: port === DEFAULT_PORTS[scheme] ? null : port,
+    path: path.endsWith("/") ? path : `${path}/`,
   };
 }
 
 /**
- * Writes a URL with another host.
+ * Writes a URL.
  *
- * @param url The URL.
- * @param host What stands for its host: an address.
- * @returns The text.
+ * @param url The parts.
+ * @param host What stands for the host: a name, or an address without brackets.
+ * @returns The URL.
  */
 export function urlText(url: WebUrl, host: string): string {
-  const bracketed = host.includes(":") ? `[${host}]` : host;
-  const port = url.port === null ? "" : `:${url.port}`;
-  return `${url.scheme}://${bracketed}${port}${url.path}${url.query}`;
+  return `${url.scheme}://${hostPort(url, host)}${url.path}`;
 }
 
-/** The port that is contacted. */
-export function portOf(url: WebUrl): number {
-  return url.port ?? (url.scheme === "https" ? 443 : 80);
+/**
+ * Writes a URL for a command line.
+ *
+ * @param url The parts.
+ * @param address The address that was judged.
+ * @returns The URL with that address for its host.
+ */
+export function pinnedUrl(url: WebUrl, address: SafeText): SafeText {
+  return SafeText.match(urlText(url, String(address)), /https?:[!-~]+/);
 }
 
-function parseAuthority(
-  text: string,
-  authority: string,
-): Pick<WebUrl, "host" | "port"> {
-  const match = /^(\[[0-9a-f:]+\]|[A-Za-z0-9.-]+)(?::([0-9]{1,5}))?$/i.exec(
-    authority,
-  );
-  if (match === null) throw refuse(text, "it has no plain host");
-  const [, hostText = "", portText] = match;
-  const bracketed = hostText.startsWith("[");
-  const host = parseTarget(bracketed ? hostText.slice(1, -1) : hostText);
-  const isSix = host.kind === "address" && host.block.family === 6;
-  if (host.kind !== "address" && host.kind !== "name" || bracketed !== isSix) {
-    throw refuse(text, "its host is neither one address nor a host name");
-  }
-  return {
-    host,
-    port: portText === undefined ? null : parsePort(text, portText),
-  };
+/**
+ * Writes host and port as they stand in a `Host` header.
+ *
+ * @param url Where the port comes from.
+ * @param host A name, or an address without brackets.
+ * @returns The host, with the port unless it is the scheme's own.
+ */
+export function hostPort(url: WebUrl, host: string): string {
+  const name = host.includes(":") ? `[${host}]` : host;
+  return url.port === null ? name : `${name}:${url.port}`;
 }
 
-function parsePort(text: string, digits: string): number {
+function parsePort(text: string, digits: string | undefined): number | null {
+  if (digits === undefined) return null;
   const port = Number(digits);
-  if (String(port) !== digits || port < 1 || port > 65_535) {
-    throw refuse(text, "its port is not within 1 to 65535");
+  if (port < 1 || port > 65_535 || String(port) !== digits) {
+    throw refuse(text, "its port is not a number from 1 to 65535");
   }
   return port;
+}
+
+function parseHost(text: string, host: string, six: boolean): TargetText {
+  let target: TargetText;
+  try {
+    target = parseTarget(host);
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    throw refuse(text, "its host is no plain address and no host name");
+  }
+  if (target.kind === "name") return target;
+  const address = parseAddress(host);
+  if (address === null || (address.family === 6) !== six) {
+    throw refuse(text, "its host is not one plain address");
+  }
+  return target;
+}
+
+/** Says of a text that is no URL what is most likely wrong with it. */
+function whyNone(text: string): string {
+  if (!/^https?:\/\//i.test(text)) return "it begins with no http or https";
+  if (/^[^/]*\/\/[^/]*@/.test(text)) return "credentials are not taken";
+  return "its host or port is malformed";
 }
 
 function refuse(text: string, why: string): AppError {
   return new AppError(
     "invalid_target",
-    `Cannot use the target ${
+    `Cannot use the URL ${
       shown(text)
-    }: ${why}; write it like http://10.0.0.1:8080/path/, without credentials and fragment`,
+    }: ${why}; write it like http://10.0.0.1:8080/app/`,
   );
 }

@@ -156,12 +156,12 @@ export function parseResolver(text: string): ResolverText {
  * Writes a name server for a command line. The port always stands there: without one gobuster would
  * look for it behind the last colon of an IPv6 address.
  *
- * @param address The address.
- * @param port The port.
- * @returns Both.
+ * @param resolver The name server.
+ * @returns Address and port.
  */
-export function resolverSafe(address: string, port: number): SafeText {
-  const host = address.includes(":") ? `[${address}]` : address;
+export function resolverSafe({ target, port }: ResolverText): SafeText {
+  const { text } = target;
+  const host = text.includes(":") ? `[${text}]` : text;
   return SafeText.match(`${host}:${port}`, /\[?[0-9a-f.:]+\]?:[0-9]+/);
 }
 

@@ -12,5 +12,5 @@ import { gobuster } from "./tool.ts";
 declare const self: DedicatedWorkerGlobalScope;
 
 serveTool(self, gobuster, {
-  version: { argv: versionArgv(), pattern: /^(\d+\.\d+[\w.-]*)/m },
+  version: { argv: versionArgv(), pattern: /^(\d[\w.-]{0,31})\s*$/m },
 });
