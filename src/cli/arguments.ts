@@ -87,7 +87,7 @@ function read(args: readonly string[], kinds: ReadonlyMap<string, Kind>) {
   }
   try {
     return parseArgs({
-      args: [...args],
+      args: joined(args, options),
       options,
       allowPositionals: true,
       allowNegative: true,
@@ -105,6 +105,26 @@ function read(args: readonly string[], kinds: ReadonlyMap<string, Kind>) {
       `Cannot read the command line: ${why}; the options are ${known}, --json`,
     );
   }
+}
+
+/** Joins a flag with its value, which may begin with a dash: `--extra-args "--open"`. */
+function joined(
+  args: readonly string[],
+  options: Readonly<Record<string, { readonly type: string }>>,
+): string[] {
+  const result: string[] = [];
+  for (let i = 0; i < args.length; i++) {
+    const arg = args[i] ?? "";
+    const value = args[i + 1];
+    const name = arg.slice(2);
+    const takesValue = arg.startsWith("--") && Object.hasOwn(options, name) &&
+      options[name]?.type === "string";
+    if (takesValue && value !== undefined) {
+      result.push(`${arg}=${value}`);
+      i++;
+    } else result.push(arg);
+  }
+  return result;
 }
 
 type Given = string | boolean | (string | boolean)[] | undefined;

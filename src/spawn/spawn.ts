@@ -11,6 +11,11 @@
  * The working directory is `/proc`: a tool that drops a file where it stands (masscan's
  * `paused.conf` when a terminal's Ctrl-C reaches it) fails to, even as root.
  *
+ * It is a session of its own, so it has no terminal: it reads no keyboard there, and a Ctrl-C reaches
+ * it only through us, as SIGTERM and not as the SIGINT after which masscan and gobuster end as if they
+ * were done. Should this isolate die, its pipes close, and a tool that writes to one ends by SIGPIPE;
+ * all three write at least once a second while they scan.
+ *
  * @module
  */
 import { AppError } from "@/error/app_error.ts";
@@ -101,6 +106,7 @@ function start(options: SpawnOptions): Deno.ChildProcess {
     return new Deno.Command(options.program, {
       args: [...Argv.tokensOf(options.argv)],
       clearEnv: true,
+      detached: true,
       cwd: WORKING_DIRECTORY,
       stdin: "null",
       stdout: "piped",

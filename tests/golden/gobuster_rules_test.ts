@@ -385,3 +385,16 @@ Deno.test("gobuster's plan names every guardrail of its mode, also after a refus
     name,
   );
 });
+
+Deno.test("gobuster says what is wrong with a URL", () => {
+  const why: readonly (readonly [string, RegExp])[] = [
+    ["http://127.0.0.1/?q=1", /a query or a fragment is not taken/],
+    ["http://a:b@127.0.0.1/", /credentials are not taken/],
+    ["ftp://127.0.0.1/", /it begins with no http or https/],
+    ["http://127.0.0.1:x/", /its host or port is malformed/],
+  ];
+  for (const [target, message] of why) {
+    const ending = endingOf(gobuster, dir(target));
+    assert.match(ending.kind === "refused" ? ending.message : "", message);
+  }
+});

@@ -238,7 +238,14 @@ Deno.test("scans of the lab agree with its inventory", async (t) => {
     verifies("gobuster.real");
     const result = await scan<NamesReport>(
       lab,
-      ...["gobuster", "vhost", "http://lab.internal/", "--wordlist", "vhosts"],
+      ...[
+        "gobuster",
+        "vhost",
+        `${inventory.vhosts.url}/`,
+        "--wordlist",
+        "vhosts",
+      ],
+      ...["--extra-args", `--domain ${inventory.vhosts.domain}`],
     );
     const names = result.report.names.map(({ name }) => name);
     for (const name of inventory.vhosts.names) {

@@ -8,7 +8,8 @@
  * - `--privileged` or `--unprivileged`: nmap does what the plan says, and does not find out by itself
  *   what it may.
  * - `-oX -`: output goes to stdout alone; no flag that names a file is in the list.
- * - `--noninteractive`: no keyboard is read.
+ * - no `--noninteractive` for a scan: it switches `--stats-every` off, and with it all progress. No
+ *   keyboard is read all the same, as a child has no terminal (see `spawn`).
  *
  * @module
  */
@@ -108,7 +109,6 @@ export function scanArgv(
   return Argv.build(NMAP_GRAMMAR, [
     ...when(settings.family === 6, { flag: "-6" }),
     { flag: "-n" },
-    { flag: "--noninteractive" },
     { flag: settings.privileged ? "--privileged" : "--unprivileged" },
     ...settings.techniques.map((flag) => ({ flag })),
     ...discoveryParts(settings, request),

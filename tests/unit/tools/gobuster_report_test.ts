@@ -139,6 +139,15 @@ for (const [name, input, message, code] of FAILURES) {
   });
 }
 
+Deno.test("gobusterReader() takes no reason out of a URL or of what a server sent", () => {
+  const stderr =
+    'Error: error on running gobuster: unable to connect to http://127.0.0.1:9/x509/: Get "http://127.0.0.1:9/wordlist \\" refused/": EOF\n';
+  assert.match(
+    read(DIR, { stderr }, BADLY).failure?.message ?? "",
+    /closes the connection without an answer/,
+  );
+});
+
 Deno.test("gobusterReader() fails a scan whose name server did not work, although gobuster exits 0", () => {
   const { failure } = readCaptured(DNS, "dns_dead");
   assert.deepEqual(failure, {
@@ -262,12 +271,13 @@ Deno.test("gobusterReader() counts findings while they come", () => {
 Deno.test("gobusterReader() counts what it does not understand and says so", () => {
   const { report, notes } = read(DIR, {
     stdout: `${MARK}Found: admin.lab.internal\nsomething else\n` +
+      `/aaaa/x              (Status: 200) [Size: 1]\n` +
       `/admin                (Status: 200) [Size: 1]\n` +
       `${MARK}/ok                   (Status: 200) [Size: 1]\n`,
   });
   assert.equal(report.kind === "paths" && report.paths.length, 1);
   assert.deepEqual(notes, [
-    "3 lines of gobuster's output were not understood and are left out; the raw output holds them",
+    "4 lines of gobuster's output were not understood and are left out; the raw output holds them",
   ]);
 });
 

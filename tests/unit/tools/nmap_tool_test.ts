@@ -302,7 +302,7 @@ function checkTokens(tokens: readonly string[]): void {
   assert.match(
     line,
     new RegExp(
-      "^(-6 )?-n --noninteractive --(un)?privileged( -s[TSUn]){1,2}( -Pn)?" +
+      "^(-6 )?-n --(un)?privileged( -s[TSUn]){1,2}( -Pn)?" +
         "( -PE)?( -PS[0-9,-]+)?( -PA[0-9,-]+)?( -p [0-9TU:,-]+| --top-ports=[0-9]+)?" +
         "( -sV)?( --version-intensity=[0-9])?( -O)?( --script=[a-z0-9.(),-]+)?" +
         "( --traceroute)?( -T[0-5])( --max-parallelism=[0-9]+)?( --min-rate=[0-9]+)?" +
