@@ -210,6 +210,16 @@ export class Runtime implements Engine, AsyncDisposable {
     return this.#loaded;
   }
 
+  /**
+   * Takes no more calls and gives the scans under way `server.shutdown_grace_seconds` to end by
+   * themselves.
+   */
+  drained(): Promise<void> {
+    return this.#dispatcher.drain(
+      this.#loaded.config.server.shutdown_grace_seconds * 1000,
+    );
+  }
+
   /** Ends every scan, waits until all children are gone, and stops the isolates. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#watcher?.[Symbol.asyncDispose]();

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { toAppError } from "@/error/app_error.ts";
+import type { Config } from "@/config/schema.ts";
+import { AppError, toAppError } from "@/error/app_error.ts";
 import { flushLog, log } from "@/log/log.ts";
 import { serveMcpStdio } from "@/mcp/stdio.ts";
 import type { Fields } from "@/tools/field.ts";
@@ -31,7 +32,12 @@ export async function serve(world: World): Promise<number> {
   });
   try {
     const runtime = await starting;
+    refuseOtherTransport(runtime.loaded.config);
     await Promise.race([handle.closed, aborted(world.stop)]);
+    // A client that went can take no answer any more; one that is still there may get its own.
+    if (world.stop.aborted) {
+      await Promise.race([handle.closed, runtime.drained()]);
+    }
     await runtime[Symbol.asyncDispose]();
     await handle.close();
     return EXIT.ok;
@@ -42,6 +48,16 @@ export async function serve(world: World): Promise<number> {
     await flushLog();
     return EXIT.fault;
   }
+}
+
+/** The configuration may be shared with the HTTP server; here it would be silently ignored. */
+function refuseOtherTransport({ server }: Config): void {
+  if (server.transport === "stdio") return;
+  throw new AppError(
+    "invalid_arguments",
+    `Cannot serve "${server.transport}": this command speaks MCP over stdio; set ` +
+      "server.transport: stdio",
+  );
 }
 
 /** The requests' fields, loaded when they are first listed. */

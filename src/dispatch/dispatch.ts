@@ -63,7 +63,11 @@ interface Admitted {
 /** Runs calls. */
 export class Dispatcher {
   readonly #options: DispatcherOptions;
+  /** Every run whose child may still live, by its scan's id. */
   readonly #running = new Map<string, Run>();
+  /** The runs that an identical call may join, by what they ask for. */
+  readonly #joinable = new Map<string, Run>();
+  #draining = false;
 
   /** @param options What it works with. */
   constructor(options: DispatcherOptions) {
@@ -107,11 +111,23 @@ export class Dispatcher {
   async cancel(id: string): Promise<Scan> {
     const scan = this.#options.scans.get(id);
     if (isOver(scan)) return scan;
-    const run = [...this.#running.values()].find((candidate) =>
-      candidate.id === id
-    );
+    const run = this.#running.get(id);
     run?.cancel();
     return run === undefined ? scan : await run.done;
+  }
+
+  /**
+   * Takes no more calls and waits for the scans under way, but no longer than a given time.
+   *
+   * @param graceMs Most milliseconds.
+   */
+  async drain(graceMs: number): Promise<void> {
+    this.#draining = true;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, graceMs);
+    const runs = [...this.#running.values()];
+    await Promise.race([Promise.all(runs.map((run) => run.done)), promise]);
+    clearTimeout(timer);
   }
 
   /** Ends every scan and waits until all children are gone. */
@@ -122,6 +138,12 @@ export class Dispatcher {
   }
 
   async #dispatch(call: Call, traceId: string): Promise<CallAnswer> {
+    if (this.#draining) {
+      throw new AppError(
+        "tool_unavailable",
+        "Cannot take the call: the server is stopping",
+      );
+    }
     const rules = this.#options.rules();
     const tool = toolNamed(call.tool);
     if (!rules.enabled.has(tool.name)) {
@@ -201,7 +223,7 @@ export class Dispatcher {
   /** Joins an identical scan under way, or records and starts a new one. */
   #accept(admitted: Admitted): Run {
     const key = runKey(admitted);
-    const joined = this.#running.get(key);
+    const joined = this.#joinable.get(key);
     if (joined !== undefined && !joined.signal.aborted) return joined;
     const scan = this.#newScan(admitted);
     this.#options.scans.create(scan);
@@ -209,10 +231,13 @@ export class Dispatcher {
       try {
         return await this.#perform(run, admitted);
       } finally {
-        if (this.#running.get(key) === run) this.#running.delete(key);
+        this.#running.delete(run.id);
+        // An identical call may have come since this one was cancelled.
+        if (this.#joinable.get(key) === run) this.#joinable.delete(key);
       }
     });
-    this.#running.set(key, run);
+    this.#running.set(run.id, run);
+    this.#joinable.set(key, run);
     return run;
   }
 
@@ -223,10 +248,13 @@ export class Dispatcher {
     try {
       using _permit = await permits.acquire(admitted.tool, run.signal);
       using admission = breakers.get(admitted.tool).admit();
-      const scan = await this.#scan(run, admitted);
+      const { scan, blames } = await this.#scan(run, admitted);
       if (scan.error === null) admission.succeeded();
-      else if (speaksAgainstTool(scan.error.code, admitted)) admission.failed();
-      else admission.ignored();
+      else if (
+        blames === "tool" && speaksAgainstTool(scan.error.code, admitted)
+      ) {
+        admission.failed();
+      } else admission.ignored();
       return scan;
     } catch (thrown) {
       const error = toAppError(thrown);
@@ -235,7 +263,10 @@ export class Dispatcher {
     }
   }
 
-  async #scan(run: Run, admitted: Admitted): Promise<Scan> {
+  async #scan(
+    run: Run,
+    admitted: Admitted,
+  ): Promise<{ scan: Scan; blames: Outcome["blames"] }> {
     const { metrics, scans, wallNow } = this.#options;
     const execution = metrics.begin(admitted.tool);
     let scan = scans.update(run.id, {
@@ -248,6 +279,7 @@ export class Dispatcher {
       traceId: scan.traceId,
       scan,
     });
+    let blames: Outcome["blames"] = "tool";
     try {
       const isolate = await this.#options.isolates.of(admitted.tool);
       const outcome = await isolate.scan(admitted.request, {
@@ -259,6 +291,7 @@ export class Dispatcher {
           run.tell(progress);
         },
       }, run.signal);
+      blames = outcome.blames;
       scan = this.#ended(run, admitted, { outcome });
     } catch (thrown) {
       scan = this.#ended(run, admitted, { error: toAppError(thrown) });
@@ -271,7 +304,7 @@ export class Dispatcher {
       seconds: ((scan.finishedAt ?? 0) - (scan.startedAt ?? 0)) / 1000,
       traceId: scan.traceId,
     });
-    return scan;
+    return { scan, blames };
   }
 
   #ended(

@@ -67,6 +67,8 @@ export interface Outcome {
     | "cancelled";
   /** Set unless `status` is `succeeded`. */
   readonly error: ErrorBody | null;
+  /** Whose fault `error` is. */
+  readonly blames: "tool" | "target";
   readonly report: Report;
   readonly argv: readonly (readonly string[])[];
   readonly targets: readonly string[];

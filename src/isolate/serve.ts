@@ -419,11 +419,12 @@ function outcomeOf(
     planNotes: readonly string[];
   },
 ): Outcome {
-  const { report, failure, notes } = reader.finish();
+  const { report, failure, notes, blames = "tool" } = reader.finish();
   const { planNotes, ...facts } = made;
   return {
     ...facts,
     ...verdictOf(exit, failure, report.partial),
+    blames,
     report,
     notes: [...planNotes, ...notes],
     raw: output.raw(),

@@ -115,7 +115,22 @@ export interface Reader {
    *
    * @returns The report, and a failure if the tool did not do its work although it ended.
    */
-  finish(): { report: Report; failure: ErrorBody | null; notes: string[] };
+  finish(): Finish;
+}
+
+/** What a reader says at the end of a scan. */
+export interface Finish {
+  readonly report: Report;
+  /** Set if the tool did not do its work although it ended. */
+  readonly failure: ErrorBody | null;
+  readonly notes: readonly string[];
+  /**
+   * Whose fault a failure is. The target's (it refuses, it is silent, it answers everything alike)
+   * says nothing of the tool, and the breaker must not hear of it.
+   *
+   * @default {"tool"}
+   */
+  readonly blames?: "tool" | "target";
 }
 
 /** A tool. `Request` is its parsed request. */

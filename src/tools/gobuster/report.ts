@@ -21,10 +21,10 @@ import { parseAddress } from "@/scope/block.ts";
 import type { Exit } from "@/spawn/exit.ts";
 import { Lines } from "../lines.ts";
 import type { NamesReport, PathsReport } from "../report.ts";
-import type { Plan, Progress, Reader } from "../tool.ts";
+import type { Finish, Plan, Progress, Reader } from "../tool.ts";
 import { readUntrusted } from "../untrusted.ts";
 import { type GobusterRequest, triesOf } from "./request.ts";
-import { GobusterState } from "./state.ts";
+import { blamesTarget, GobusterState } from "./state.ts";
 import { urlText } from "./url.ts";
 
 /** Most paths or names that a report holds. */
@@ -137,11 +137,7 @@ class GobusterReader implements Reader {
     return false;
   }
 
-  finish(): {
-    report: PathsReport | NamesReport;
-    failure: ErrorBody | null;
-    notes: string[];
-  } {
+  finish(): Finish {
     const failure = this.#failure();
     const partial = failure !== null || !this.#endedWell() ||
       this.#state.failed > 0;
@@ -149,6 +145,7 @@ class GobusterReader implements Reader {
       report: this.#report(partial),
       failure,
       notes: failure === null ? this.#notes() : [],
+      blames: failure !== null && blamesTarget(failure) ? "target" : "tool",
     };
   }
 

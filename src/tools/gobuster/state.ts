@@ -279,3 +279,13 @@ function wildcard(text: string): ErrorBody | null {
       `Cannot tell paths apart: the target ${facts} for paths that do not exist; add --exclude-length ${length} to extra_args, or name status_codes without that code`,
   };
 }
+
+/**
+ * Tells whose fault a failure is: whatever gobuster met out there is the target's.
+ *
+ * @param failure A failure told here.
+ * @returns Whether it is the target's, or the name server's.
+ */
+export function blamesTarget(failure: ErrorBody): boolean {
+  return failure.code === "tool_failed" && failure.message !== OTHER.message;
+}

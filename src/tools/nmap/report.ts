@@ -8,7 +8,7 @@
 import type { ErrorBody } from "@/error/app_error.ts";
 import type { Exit } from "@/spawn/exit.ts";
 import type { HostReport, HostsReport } from "../report.ts";
-import type { Plan, Progress, Reader } from "../tool.ts";
+import type { Finish, Plan, Progress, Reader } from "../tool.ts";
 import { HostGatherer, numberOf, type Totals } from "./report_hosts.ts";
 import { ScanProgress } from "./report_progress.ts";
 import { type Attributes, XmlReader } from "./xml.ts";
@@ -115,11 +115,7 @@ class NmapReader implements Reader {
     return false;
   }
 
-  finish(): {
-    report: HostsReport;
-    failure: ErrorBody | null;
-    notes: string[];
-  } {
+  finish(): Finish {
     this.#gatherer.endHost();
     const partial = this.#ends.length < Math.max(1, this.#passes) ||
       this.#ends.some((end) => !end.complete || end.exit.kind !== "exited");
@@ -139,7 +135,10 @@ class NmapReader implements Reader {
         : null,
     ].filter((text) => text !== null);
     if (truncated.length > 0) report.truncated = truncated.join("; ");
-    return { report, failure, notes: this.#notes(report) };
+    const blames = failure !== null && NOT_NMAPS.test(failure.message)
+      ? "target"
+      : "tool";
+    return { report, failure, notes: this.#notes(report), blames };
   }
 
   #newXml(): XmlReader {
@@ -281,6 +280,9 @@ class NmapReader implements Reader {
     return notes;
   }
 }
+
+/** Failures that a request or its target brings about: they say nothing of nmap. */
+const NOT_NMAPS = /nmap scripts|has no route to it/;
 
 /** What nmap said, by kind, with our own words for it. The first that fits counts. */
 const FAILURES: readonly (readonly [RegExp, ErrorBody])[] = [

@@ -46,7 +46,7 @@ function newReader(): Reader {
 interface Outcome {
   readonly report: HostsReport;
   readonly failure: ErrorBody | null;
-  readonly notes: string[];
+  readonly notes: readonly string[];
 }
 
 function read(document: string | Uint8Array, exit: Exit = DONE): Outcome {
