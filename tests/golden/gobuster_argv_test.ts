@@ -10,6 +10,9 @@ import { versionArgv } from "@/tools/gobuster/argv.ts";
 import { gobuster } from "@/tools/gobuster/tool.ts";
 import type { Guardrails } from "@/tools/guardrails.ts";
 import { endingOf, GUARDRAILS } from "../unit/tools/nmap_fixture.ts";
+import { verifies } from "../requirements.ts";
+
+verifies("gobuster.no_redirects");
 
 interface Golden {
   readonly request: Readonly<Record<string, unknown>>;

@@ -12,6 +12,13 @@ import {
   GUARDRAILS,
   planOf,
 } from "../unit/tools/nmap_fixture.ts";
+import { verifies } from "../requirements.ts";
+
+verifies(
+  "gobuster.wordlist_by_name",
+  "gobuster.threads_cap",
+  "gobuster.url_rules",
+);
 
 type Request = Readonly<Record<string, unknown>>;
 

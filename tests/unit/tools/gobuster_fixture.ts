@@ -57,6 +57,7 @@ export interface Read {
   readonly report: PathsReport | NamesReport;
   readonly failure: { code: string; message: string } | null;
   readonly notes: readonly string[];
+  readonly blames: "tool" | "target";
 }
 
 /** Lets a reader read output to its end. */
@@ -69,9 +70,9 @@ export function read(
   reader.stdout(bytesOf(output.stdout));
   reader.stderr(bytesOf(output.stderr));
   reader.passEnded(exit);
-  const { report, failure, notes } = reader.finish();
+  const { report, failure, notes, blames = "tool" } = reader.finish();
   if (report.kind === "hosts") throw new Error("a report of hosts");
-  return { report, failure, notes };
+  return { report, failure, notes, blames };
 }
 
 /** Lets a reader read a captured run. */

@@ -17,6 +17,9 @@ import {
   VHOST,
   WELL,
 } from "./gobuster_fixture.ts";
+import { verifies } from "../../requirements.ts";
+
+verifies("gobuster.report");
 
 const MARK = "\r\x1b[2K";
 
@@ -130,8 +133,14 @@ const FAILURES: readonly (readonly [string, object, RegExp, string?])[] = [
 
 for (const [name, input, message, code] of FAILURES) {
   Deno.test(`gobusterReader() tells why the run "${name}" failed, in our own words`, () => {
-    const { report, failure, notes } = readCaptured({ ...input }, name, BADLY);
+    const { report, failure, notes, blames } = readCaptured(
+      { ...input },
+      name,
+      BADLY,
+    );
     assert.equal(failure?.code, code ?? "tool_failed");
+    // A target that is down or odd must not close gobuster to everybody else.
+    assert.equal(blames, failure?.code === "tool_failed" ? "target" : "tool");
     assert.match(failure?.message ?? "", message);
     assert.doesNotMatch(failure?.message ?? "", /dial|Get|srv|127\.0\.0\.1/);
     assert.equal(report.partial, true);
