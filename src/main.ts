@@ -19,7 +19,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   scan: async () => (await import("@/cli/scan.ts")).scan,
   plan: async () => (await import("@/cli/plan.ts")).plan,
   doctor: async () => (await import("@/cli/doctor.ts")).doctor,
-  config: async () => (await import("@/cli/config_command.ts")).config,
+  config: async () => (await import("@/cli/config.ts")).config,
   selftest: async () => (await import("@/cli/selftest.ts")).selftest,
 };
 

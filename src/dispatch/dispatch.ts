@@ -397,6 +397,7 @@ function targetText(request: Readonly<Record<string, unknown>>): string {
   return Array.isArray(target) ? target.join(" ") : String(target);
 }
 
+/** Picked by name: an isolate must not write any other field of the record. */
 function fromOutcome(outcome: Outcome): Partial<Scan> {
   const {
     status,

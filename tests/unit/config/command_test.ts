@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { configCheck, configPrint } from "@/cli/config.ts";
+import { configCheck, configPrint } from "@/cli/config_view.ts";
 import { loadConfig } from "@/config/load.ts";
 import { REDACTED } from "@/config/redact.ts";
 import { KEYS } from "@/config/schema.ts";

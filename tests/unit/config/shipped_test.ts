@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { configDefault } from "@/cli/config.ts";
+import { configDefault } from "@/cli/config_view.ts";
 import { readCatalogue } from "@/config/catalogue.ts";
 import { guardrailsOf } from "@/config/guardrails.ts";
 import { loadConfig } from "@/config/load.ts";
