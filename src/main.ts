@@ -11,6 +11,8 @@ import { VERSION } from "@/cli/version.ts";
 /** Nothing is cut where the output goes to a file or a program. */
 const COLUMNS_WITHOUT_TERMINAL = 1_000;
 
+const COLUMNS_OF_UNKNOWN_TERMINAL = 80;
+
 type Command = (world: World) => Promise<number>;
 
 /** Each command and how it is loaded: only the one that runs costs anything. */
@@ -44,9 +46,26 @@ function terminal(): Terminal {
   const stdout = Deno.stdout.isTerminal();
   const stderr = Deno.stderr.isTerminal();
   const columns = stdout || stderr
-    ? Deno.consoleSize().columns
+    // A terminal that does not know its size says 0.
+    ? Deno.consoleSize().columns || COLUMNS_OF_UNKNOWN_TERMINAL
     : COLUMNS_WITHOUT_TERMINAL;
-  return { stdout, stderr, colour: !Deno.noColor, columns };
+  return {
+    stdout,
+    stderr,
+    controlling: hasTerminal(),
+    colour: !Deno.noColor,
+    columns,
+  };
+}
+
+/** Where it cannot be found out there may be one. */
+function hasTerminal(): boolean {
+  try {
+    Deno.openSync("/dev/tty").close();
+    return true;
+  } catch (thrown) {
+    return thrown instanceof Deno.errors.NotCapable;
+  }
 }
 
 function writeAll(

@@ -43,7 +43,7 @@ export async function plan(world: World): Promise<number> {
         : planText(
           answer.tool,
           answer.plan,
-          columns,
+          stdout ? columns : Number.POSITIVE_INFINITY,
           styleOf(stdout && colour),
         ),
     );
@@ -91,11 +91,14 @@ function planText(
   const more = plan.targets.length - TARGETS_SHOWN;
   const targets = plan.targets.slice(0, TARGETS_SHOWN).join(" ") +
     (more > 0 ? ` +${more}` : "");
+  const count = plan.addressCount === 1
+    ? "1 address"
+    : `${plan.addressCount} addresses`;
   const lines = [
     style.bold(`plan of ${tool}: nothing is scanned`),
     ...table([
       ["scan type", plan.scanType],
-      ["targets", `${targets} (${plan.addressCount} addresses)`],
+      ["targets", targets === "" ? `none of ${count}` : `${targets} (${count})`],
       ["probes", `about ${plan.probes}`],
       [
         "time",
@@ -112,6 +115,7 @@ function planText(
     "",
     style.bold("guardrails"),
     ...table(verdicts, Number.POSITIVE_INFINITY).map((line) => `  ${line}`),
+    ...(plan.notes.length > 0 ? [""] : []),
     ...plan.notes.map((note) => style.dim(`note: ${note}`)),
   ];
   return lines.join("\n") + "\n";

@@ -78,6 +78,7 @@ export class Runtime implements Engine, AsyncDisposable {
       programs,
       guardrails: rules.guardrails,
       env: world.env,
+      terminal: world.terminal.controlling,
       readable: readable(world, config),
       onEvent: logIsolate,
     });
@@ -186,7 +187,7 @@ export class Runtime implements Engine, AsyncDisposable {
 
   async health(): Promise<Readonly<Record<string, unknown>>> {
     const report = await (await this.#healthWatch()).look();
-    return { ...report, statistics: this.#metrics.statistics() };
+    return healthJson(report, this.#metrics.statistics());
   }
 
   metrics(): Promise<string> {

@@ -68,7 +68,11 @@ export function report(world: World, error: AppError, json: boolean): number {
 function print(world: World, scan: Scan, json: boolean): void {
   const { stdout, colour, columns } = world.terminal;
   if (json) world.print(JSON.stringify(scanJson(scan), null, 2) + "\n");
-  else world.print(scanText(scan, columns, styleOf(stdout && colour)));
+  else {
+    // What goes to a file or a program is not cut, whatever the terminal of stderr is.
+    const width = stdout ? columns : Number.POSITIVE_INFINITY;
+    world.print(scanText(scan, width, styleOf(stdout && colour)));
+  }
 }
 
 function exitOf(scan: Scan): number {

@@ -43,7 +43,10 @@ export async function serve(world: World): Promise<number> {
     return EXIT.ok;
   } catch (thrown) {
     const { message, detail } = toAppError(thrown);
-    log("main").error("the server cannot start", { message, detail });
+    log("main").error("the server cannot start", {
+      message,
+      ...(detail === undefined ? {} : { detail }),
+    });
     world.printError(`${message}\n`);
     await flushLog();
     return EXIT.fault;

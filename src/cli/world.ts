@@ -11,6 +11,8 @@ export interface Terminal {
   readonly stdout: boolean;
   /** Whether stderr is one. */
   readonly stderr: boolean;
+  /** Whether the process has one at all, though neither stream is one (`/dev/tty`). */
+  readonly controlling: boolean;
   /** Whether colours are wanted (`NO_COLOR`). */
   readonly colour: boolean;
   /** Its width in characters; large where there is none. */

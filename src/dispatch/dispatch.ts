@@ -364,9 +364,7 @@ export class Dispatcher {
   #newTraceId(): string {
     const bytes = new Uint8Array(16);
     this.#options.random(bytes);
-    return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join(
-      "",
-    );
+    return bytes.toHex();
   }
 }
 

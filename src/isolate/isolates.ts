@@ -40,6 +40,8 @@ export interface IsolatesOptions {
   readonly guardrails: Guardrails;
   /** The variables of the start, for the warden's own reading of the configuration. */
   readonly env: Readonly<Record<string, string>>;
+  /** Whether the server has a terminal from which its children must be kept away. */
+  readonly terminal: boolean;
   /** Absolute paths that the warden may read. */
   readonly readable: readonly string[];
   /** Hears of crashes and replacements, for the log and the metrics. */
@@ -197,9 +199,9 @@ export class Isolates implements AsyncDisposable {
       event.preventDefault();
       this.#lost(tool, isolate, event.message);
     };
-    const { programs, guardrails } = this.#options;
+    const { programs, guardrails, terminal } = this.#options;
     worker.postMessage(
-      { kind: "birth", tool, programs, guardrails } satisfies Birth,
+      { kind: "birth", tool, programs, guardrails, terminal } satisfies Birth,
       [port2],
     );
     const end = () => worker.terminate();
@@ -212,7 +214,7 @@ export class Isolates implements AsyncDisposable {
   }
 
   #bearWarden(): void {
-    const { env, programs, guardrails } = this.#options;
+    const { env, programs, guardrails, terminal } = this.#options;
     this.#warden.onerror = (event) => {
       event.preventDefault();
       this.#wardenAlive = false;
@@ -228,7 +230,13 @@ export class Isolates implements AsyncDisposable {
         this.#lost(isolate.tool, isolate, event.data.detail);
       }
     };
-    const birth: WardenBirth = { kind: "birth", env, programs, guardrails };
+    const birth: WardenBirth = {
+      kind: "birth",
+      env,
+      programs,
+      guardrails,
+      terminal,
+    };
     this.#warden.postMessage(birth);
   }
 

@@ -29,7 +29,8 @@ const ADDRESSES_MAX = 64;
  * @throws {TypeError} If it is no birth of that tool.
  */
 export function parseBirth(data: unknown, tool: ToolName): Birth {
-  const { kind, tool: named, programs, guardrails } = recordOf(data) ?? {};
+  const { kind, tool: named, programs, guardrails, terminal } =
+    recordOf(data) ?? {};
   if (kind !== "birth" || named !== tool) {
     throw new TypeError(`Cannot be born as "${tool}"`);
   }
@@ -47,6 +48,7 @@ export function parseBirth(data: unknown, tool: ToolName): Birth {
     tool,
     programs: Object.fromEntries(paths),
     guardrails: deepFreeze(guardrails as Guardrails),
+    terminal: terminal !== false,
   };
 }
 

@@ -30,6 +30,8 @@ export interface Birth {
   /** Absolute paths of all tools' programs; the isolate's grant names its own only. */
   readonly programs: Programs;
   readonly guardrails: Guardrails;
+  /** Whether the server has a terminal from which its children must be kept away. */
+  readonly terminal: boolean;
 }
 
 /** What main may ask of a tool isolate. */

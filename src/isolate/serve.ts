@@ -21,6 +21,7 @@ import { parseAsk, parseBirth } from "./parse.ts";
 import {
   type Answer,
   type Ask,
+  type Birth,
   type Outcome,
   type PlanBody,
   type RequestAsk,
@@ -78,13 +79,7 @@ export function serveTool<R>(
     if (port === undefined || program === undefined) {
       throw new TypeError("Cannot be born: the port or the program is missing");
     }
-    const server = new ToolServer(
-      tool,
-      lookups,
-      birth.guardrails,
-      program,
-      port,
-    );
+    const server = new ToolServer(tool, lookups, birth, program, port);
     port.onmessage = (message: MessageEvent) => server.take(message.data);
     const query = (descriptor: Deno.PermissionDescriptor) =>
       Deno.permissions.querySync(descriptor).state;
@@ -98,19 +93,21 @@ class ToolServer<R> {
   readonly #lookups: Lookups;
   readonly #guardrails: Guardrails;
   readonly #program: string;
+  readonly #ownSession: boolean;
   readonly #port: MessagePort;
   readonly #running = new Map<number, AbortController>();
 
   constructor(
     tool: Tool<R>,
     lookups: Lookups,
-    guardrails: Guardrails,
+    birth: Birth,
     program: string,
     port: MessagePort,
   ) {
     this.#tool = tool;
     this.#lookups = lookups;
-    this.#guardrails = guardrails;
+    this.#guardrails = birth.guardrails;
+    this.#ownSession = birth.terminal;
     this.#program = program;
     this.#port = port;
   }
@@ -249,6 +246,7 @@ class ToolServer<R> {
       if (output.bytesLeft <= 0) return { kind: "output_limit" };
       exit = await spawn({
         program: this.#program,
+        ownSession: this.#ownSession,
         argv,
         timeoutMs,
         outputBytesMax: output.bytesLeft,
@@ -316,6 +314,7 @@ class ToolServer<R> {
     const stderr = new Tail(STDERR_TAIL_BYTES);
     const exit = await spawn({
       program: this.#program,
+      ownSession: this.#ownSession,
       argv,
       timeoutMs: LOOKUP_TIMEOUT_MS,
       outputBytesMax: LOOKUP_BYTES_MAX,

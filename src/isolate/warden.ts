@@ -82,6 +82,7 @@ async function start(
     tool: ask.tool,
     programs: born.programs,
     guardrails: lastGuardrails,
+    terminal: born.terminal,
   };
   worker.postMessage(message, [port]);
 }

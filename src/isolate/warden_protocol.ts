@@ -16,6 +16,8 @@ export interface WardenBirth {
   readonly programs: Programs;
   /** The guardrails of the start, held to when the file has become unreadable. */
   readonly guardrails: Guardrails;
+  /** Whether the server has a terminal from which its children must be kept away. */
+  readonly terminal: boolean;
 }
 
 /** What main may ask of the warden. With `start` comes the isolate's port. */

@@ -18,8 +18,26 @@ const DIGITS_PER_TOKEN = 3;
 /** Marks of one token: `","` and `"},{"` are tokens of their own where JSON was seen. */
 const MARKS_PER_TOKEN = 3;
 
-/** What a run of characters is made of. */
-type Kind = "blank" | "letter" | "digit" | "mark";
+const BLANK = 0;
+const LETTER = 1;
+const DIGIT = 2;
+const MARK = 3;
+
+/** How many characters of each kind make a token. Numbers and a table: every answer is priced. */
+const PER_TOKEN = [
+  1,
+  LETTERS_PER_TOKEN,
+  DIGITS_PER_TOKEN,
+  MARKS_PER_TOKEN,
+] as const;
+
+/** The kind of each character of ASCII. */
+const KINDS = Uint8Array.from({ length: 0x7f }, (_, unit) => {
+  if (unit <= 0x20) return BLANK;
+  const character = String.fromCharCode(unit);
+  if (/[0-9]/.test(character)) return DIGIT;
+  return /[A-Za-z]/.test(character) ? LETTER : MARK;
+});
 
 /**
  * Estimates the tokens of a text.
@@ -29,7 +47,7 @@ type Kind = "blank" | "letter" | "digit" | "mark";
  */
 export function tokensOf(text: string): number {
   let tokens = 0;
-  let kind: Kind = "blank";
+  let kind = BLANK;
   let run = 0;
   for (let at = 0; at < text.length; at++) {
     const unit = text.charCodeAt(at);
@@ -37,11 +55,11 @@ export function tokensOf(text: string): number {
       // A line end is a token, and so is a character outside ASCII, or more: half a pair counts
       // as one, so that a pair counts as two.
       tokens += costOf(kind, run) + 1;
-      kind = "blank";
+      kind = BLANK;
       run = 0;
       continue;
     }
-    const now = kindOf(unit);
+    const now = KINDS[unit] ?? MARK;
     if (now === kind) run++;
     else {
       tokens += costOf(kind, run);
@@ -106,24 +124,8 @@ export function shorten(text: string, lengthMax: number): string {
   return `${/[\ud800-\udbff]$/.test(cut) ? cut.slice(0, -1) : cut}…`;
 }
 
-function kindOf(unit: number): Kind {
-  if (unit >= 0x30 && unit <= 0x39) return "digit";
-  if ((unit >= 0x61 && unit <= 0x7a) || (unit >= 0x41 && unit <= 0x5a)) {
-    return "letter";
-  }
-  return unit <= 0x20 ? "blank" : "mark";
-}
-
-function costOf(kind: Kind, run: number): number {
-  switch (kind) {
-    case "letter":
-      return Math.ceil(run / LETTERS_PER_TOKEN);
-    case "digit":
-      return Math.ceil(run / DIGITS_PER_TOKEN);
-    case "mark":
-      return Math.ceil(run / MARKS_PER_TOKEN);
-    case "blank":
-      // One blank goes with the word behind it.
-      return run > 1 ? 1 : 0;
-  }
+function costOf(kind: number, run: number): number {
+  // One blank goes with the word behind it.
+  if (kind === BLANK) return run > 1 ? 1 : 0;
+  return Math.ceil(run / (PER_TOKEN[kind] ?? 1));
 }

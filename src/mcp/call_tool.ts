@@ -7,7 +7,8 @@
 import { durationOf, isoTime } from "@/scans/times.ts";
 import { toAppError } from "@/error/app_error.ts";
 import type { CallAnswer, Engine } from "@/dispatch/engine.ts";
-import type { Scan } from "@/scans/scan.ts";
+import { isOver, type Scan } from "@/scans/scan.ts";
+import { many } from "@/scans/summary.ts";
 import { parseFields } from "@/tools/field.ts";
 import type { Progress } from "@/tools/tool.ts";
 import { jsonTokensOf, takeWhole } from "./budget.ts";
@@ -85,7 +86,11 @@ const SCAN_TOOLS: Readonly<
   },
   scan_cancel: async (engine, input) => {
     const { scan_id } = parseFields(ID_FIELDS, input);
-    return statusAnswer(await engine.cancel(scan_id));
+    const wasOver = isOver(engine.scan(scan_id));
+    const answer = statusAnswer(await engine.cancel(scan_id));
+    return wasOver
+      ? { ...answer, text: `It was over; nothing to cancel.\n${answer.text}` }
+      : answer;
   },
   scan_results: (engine, input) => {
     const { scan_id, ...filters } = parseFields(RESULTS_FIELDS, input);
@@ -202,7 +207,7 @@ function listAnswer(engine: Engine, input: unknown): Answer {
       ...(next === null ? {} : { truncated: { next } }),
     },
     text: [
-      shown.length === 0 ? "No scans." : `${shown.length} scans, newest first:`,
+      shown.length === 0 ? "No scans." : `${many(shown.length, "scan")}, newest first:`,
       ...shown.map((scan) => {
         const { scan_id, target, summary } = leanHead(scan);
         return `${scan_id} ${scan.tool} ${target}: ${summary}`;

@@ -53,7 +53,9 @@ export function planAnswer(
   const [first] = refused;
   const text = [
     first === undefined
-      ? `Plan for ${tool}: allowed. ${plan.addressCount} addresses, about ${plan.probes} probes, about ${
+      ? `Plan for ${tool}: allowed. ${
+        plan.addressCount === 1 ? "1 address" : `${plan.addressCount} addresses`
+      }, about ${plan.probes} probes, about ${
         Math.ceil(plan.seconds)
       } s. Nothing was sent.`
       : `Plan for ${tool}: refused. Nothing was sent.`,

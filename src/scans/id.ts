@@ -28,5 +28,7 @@ export function newScanId(
   }
   const bytes = new Uint8Array(RANDOM_LENGTH);
   random(bytes);
-  return time + Array.from(bytes, (byte) => DIGITS.charAt(byte % 32)).join("");
+  let id = time;
+  for (const byte of bytes) id += DIGITS.charAt(byte % 32);
+  return id;
 }

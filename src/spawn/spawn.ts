@@ -11,10 +11,12 @@
  * The working directory is `/proc`: a tool that drops a file where it stands (masscan's
  * `paused.conf` when a terminal's Ctrl-C reaches it) fails to, even as root.
  *
- * It is a session of its own, so it has no terminal: it reads no keyboard there, and a Ctrl-C reaches
- * it only through us, as SIGTERM and not as the SIGINT after which masscan and gobuster end as if they
- * were done. Should this isolate die, its pipes close, and a tool that writes to one ends by SIGPIPE;
- * all three write at least once a second while they scan.
+ * Where the server has a terminal, a child is a session of its own and so has none: it reads no
+ * keyboard there, and a Ctrl-C reaches it only through us, as SIGTERM and not as the SIGINT after
+ * which masscan and gobuster end as if they were done. It costs a start some milliseconds (a fork of
+ * the whole process instead of a light spawn), so it is left out where there is no terminal. Should
+ * this isolate die, such a child outlives it until it writes to its closed pipe and ends by SIGPIPE;
+ * all three tools write at least once a second while they scan.
  *
  * @module
  */
@@ -42,6 +44,12 @@ export interface SpawnOptions {
   readonly program: string;
   /** The command line. */
   readonly argv: Argv;
+  /**
+   * Whether it must be kept away from the terminal of this process.
+   *
+   * @default {true}
+   */
+  readonly ownSession?: boolean;
   /** Milliseconds after which the child is ended. */
   readonly timeoutMs: number;
   /** Most bytes of stdout, and as many of stderr. */
@@ -106,7 +114,7 @@ function start(options: SpawnOptions): Deno.ChildProcess {
     return new Deno.Command(options.program, {
       args: [...Argv.tokensOf(options.argv)],
       clearEnv: true,
-      detached: true,
+      detached: options.ownSession ?? true,
       cwd: WORKING_DIRECTORY,
       stdin: "null",
       stdout: "piped",

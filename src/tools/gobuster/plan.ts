@@ -321,6 +321,11 @@ function choiceNotes(
     }
     notes.push("redirects are reported and not followed");
   }
+  if (request.mode === "vhost" && request.domain === request.url?.host.text) {
+    notes.push(
+      `names below ${request.domain} are tried; --domain in extra_args names another domain`,
+    );
+  }
   if (request.skipCertificate && !isPinned(request, settings.server)) {
     notes.push("the server's certificate is not checked, as asked for");
   }

@@ -213,7 +213,7 @@ function judgePorts(request: MasscanRequest, context: PlanContext): Verdict {
   const { portsMax } = context.guardrails.masscan;
   const { count } = request.ports;
   return count <= portsMax
-    ? allowed("ports", `${count} ports a host, at most ${portsMax}`)
+    ? allowed("ports", `${count === 1 ? "1 port" : `${count} ports`} a host, at most ${portsMax}`)
     : refused(
       "ports",
       "invalid_arguments",

@@ -197,7 +197,7 @@ function judgePorts(settings: NmapSettings, context: PlanContext): Verdict {
   const { portsMax } = context.guardrails.nmap;
   const count = portsOf(settings);
   return count <= portsMax
-    ? allowed("ports", `${count} ports a host, at most ${portsMax}`)
+    ? allowed("ports", `${count === 1 ? "1 port" : `${count} ports`} a host, at most ${portsMax}`)
     : refused(
       "ports",
       "invalid_arguments",

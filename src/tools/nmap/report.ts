@@ -240,8 +240,18 @@ class NmapReader implements Reader {
   #notes(report: HostsReport): string[] {
     const notes: string[] = [];
     const { up, total } = report.totals;
+    const silent = report.hosts.filter(isSilent).length;
     if (total !== null && total > 0) {
-      notes.push(`${up} of ${counted(total, "host")} answered`);
+      notes.push(
+        `${Math.max(0, up - silent)} of ${counted(total, "host")} answered`,
+      );
+    }
+    if (silent > 0) {
+      notes.push(
+        `${
+          counted(silent, "host")
+        } counted as up without being asked, and no port answered: such a host may not exist`,
+      );
     }
     if (report.partial) {
       notes.push(
@@ -280,6 +290,20 @@ class NmapReader implements Reader {
     return notes;
   }
 }
+
+/** A host that only the missing discovery (-Pn) calls up: nothing of it was heard. */
+function isSilent({ reason, ports, other_ports }: HostReport): boolean {
+  if (reason !== "user-set") return false;
+  return [...ports, ...other_ports ?? []].every(({ state }) =>
+    SILENT_STATES.has(state)
+  );
+}
+
+/** States of a port that a host which is not there has as well. */
+const SILENT_STATES: ReadonlySet<string> = new Set([
+  "filtered",
+  "open|filtered",
+]);
 
 /** Failures that a request or its target brings about: they say nothing of nmap. */
 const NOT_NMAPS = /nmap scripts|has no route to it/;
