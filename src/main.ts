@@ -78,10 +78,13 @@ function writeAll(
 
 async function run(): Promise<number> {
   const [name = "help", ...args] = Deno.args;
-  const load = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  const help = args.includes("--help");
+  const load = !help && Object.hasOwn(COMMANDS, name)
+    ? COMMANDS[name]
+    : undefined;
   const command = load ?? (async () => (await import("@/cli/help.ts")).help);
   const world: World = {
-    args: load === undefined ? Deno.args : args,
+    args: help ? ["help"] : load === undefined ? Deno.args : args,
     env: readEnv(),
     path: Deno.env.get("PATH") ?? "",
     root: new URL("..", import.meta.url).pathname.replace(/\/$/, ""),

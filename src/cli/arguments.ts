@@ -8,6 +8,7 @@
  */
 import { parseArgs } from "node:util";
 import { AppError } from "@/error/app_error.ts";
+import type { Fields } from "@/tools/field.ts";
 import { toolNamed } from "@/tools/registry.ts";
 import type { ToolName } from "@/tools/tool.ts";
 
@@ -49,7 +50,8 @@ export function parseScanArguments(args: readonly string[]): ScanArguments {
   }
   const operands = [...positionals];
   if (
-    kinds.has("mode") && request["mode"] === undefined && operands.length > 1
+    kinds.has("mode") && request["mode"] === undefined &&
+    (operands.length > 1 || isChoice(tool.fields, "mode", operands[0]))
   ) {
     request["mode"] = operands.shift();
   }
@@ -57,6 +59,16 @@ export function parseScanArguments(args: readonly string[]): ScanArguments {
     request["target"] = operands.length === 1 ? operands[0] : operands;
   }
   return { tool: tool.name, request, json: values["json"] === true };
+}
+
+/** A mode alone is a mode: what is missing then is the target. */
+function isChoice(
+  fields: Fields,
+  name: string,
+  given: string | undefined,
+): boolean {
+  const choices = fields[name]?.schema["enum"];
+  return Array.isArray(choices) && choices.includes(given);
 }
 
 type Kind = "boolean" | "integer" | "list" | "text";

@@ -4,7 +4,7 @@
  * @module
  */
 import { AppError, toAppError } from "@/error/app_error.ts";
-import { readConfig, readConfigFile } from "@/config/boot.ts";
+import { readConfig, readFileToCheck } from "@/config/boot.ts";
 import { configCheck, configDefault, configPrint } from "./config_view.ts";
 import { report } from "./scan.ts";
 import { EXIT, type World } from "./world.ts";
@@ -52,9 +52,12 @@ async function check(
       "Cannot check a configuration: name its file",
     );
   }
-  const { ok, text } = configCheck({ name, text: await readConfigFile(name) }, {
-    json,
-  });
+  const { ok, text } = configCheck(
+    { name, text: await readFileToCheck(name) },
+    {
+      json,
+    },
+  );
   world.print(text);
   return ok ? EXIT.ok : EXIT.refused;
 }

@@ -23,8 +23,11 @@ scan and plan take the tool's own arguments as options:
   scan nmap 10.0.0.0/28 --top-ports 100 --service-detection
   scan masscan 10.0.0.0/24 --ports 80,443 --rate 500
   scan gobuster dir http://127.0.0.1:8080/ --wordlist common
+  scan nmap 127.0.0.1 --extra-args "--open --reason"
 
---json prints JSON. NO_COLOR=1 leaves colours out. MCP_CONFIG_FILE names a configuration file.
+scan, plan, doctor, selftest, config print and config check take --json. NO_COLOR=1 leaves colours out.
+MCP_CONFIG_FILE names a configuration file; put it below config/.
+Ctrl-C ends a scan and prints what was found.
 
 Exit codes: 0 done, 1 the program cannot start, 2 refused, 3 failed, 4 timed out, 130 interrupted
 `;
@@ -38,9 +41,12 @@ Exit codes: 0 done, 1 the program cannot start, 2 refused, 3 failed, 4 timed out
 export function help(world: World): Promise<number> {
   const [name] = world.args;
   const asked = name === undefined || ["help", "--help", "-h"].includes(name);
-  if (asked) world.print(TEXT);
-  else {world.printError(
+  if (asked) {
+    world.print(TEXT);
+  } else {
+    world.printError(
       `Cannot run the command: there is none of that name\n\n${TEXT}`,
-    );}
+    );
+  }
   return Promise.resolve(asked ? EXIT.ok : EXIT.refused);
 }

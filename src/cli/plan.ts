@@ -98,7 +98,10 @@ function planText(
     style.bold(`plan of ${tool}: nothing is scanned`),
     ...table([
       ["scan type", plan.scanType],
-      ["targets", targets === "" ? `none of ${count}` : `${targets} (${count})`],
+      [
+        "targets",
+        targets === "" ? `none of ${count}` : `${targets} (${count})`,
+      ],
       ["probes", `about ${plan.probes}`],
       [
         "time",

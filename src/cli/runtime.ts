@@ -23,6 +23,7 @@ import { Host } from "@/dispatch/host.ts";
 import { type Rules, rulesOf } from "@/dispatch/rules.ts";
 import { after } from "@/health/after.ts";
 import type { Health } from "@/health/health.ts";
+import { healthJson } from "@/health/health_json.ts";
 import { type IsolateEvent, Isolates } from "@/isolate/isolates.ts";
 import { refuseTooWide } from "@/isolate/own_grant.ts";
 import type { Programs } from "@/isolate/protocol.ts";

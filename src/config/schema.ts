@@ -38,25 +38,25 @@ export const SECTIONS = {
     transport: choice(
       "stdio",
       ["stdio", "http"],
-      "How clients reach the server: over stdin and stdout of the process that they start, or over HTTP.",
+      "How clients reach the server: over stdin and stdout of the process that they start, or over HTTP. serve speaks stdio and refuses http, which a later version brings.",
     ),
     host: text(
       "127.0.0.1",
       "an address or localhost",
       hostComplaint,
-      "The address that the HTTP transport listens on.",
+      "The address that the HTTP transport will listen on.",
     ),
     port: integer(
       8_080,
       1,
       65_535,
-      "The port that the HTTP transport listens on.",
+      "The port that the HTTP transport will listen on.",
     ),
     shutdown_grace_seconds: integer(
       10,
       0,
       300,
-      "How long running scans may take to end by themselves when the server stops.",
+      "Seconds that running scans have to end by themselves when the server is told to stop (SIGTERM, SIGINT).",
     ),
   },
   tool: {
@@ -241,7 +241,7 @@ export const SECTIONS = {
       5,
       1,
       1_000,
-      "Failures in a row after which a tool is no longer called.",
+      "Failures of the tool itself in a row after which it is no longer called; a target that is down counts for none.",
     ),
     success_threshold: integer(
       2,

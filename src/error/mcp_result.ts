@@ -1,6 +1,7 @@
 /**
- * The MCP form of every error code: a tool result with `isError`, whose text tells a model what was
- * wrong and what to do next, and whose `structuredContent.error` tells a program the same.
+ * The words of every error code in a tool result with `isError`: they tell a model what was wrong and
+ * what to do next. `mcp/result.ts` puts them into the result, whose `structuredContent.error` tells a
+ * program the same.
  *
  * A result and not a protocol error, because a model sees results and can mend its call, while a
  * protocol error ends in the client's log. The one exception is `tool_not_found`: the protocol asks
@@ -56,23 +57,6 @@ const NEXT: Readonly<Record<ErrorCode, string>> = {
   internal: "This is a fault of the server; tell the user to look at its log.",
 };
 
-/** A tool result that tells of an error. */
-export interface McpErrorResult {
-  readonly isError: true;
-  readonly content: readonly [{ readonly type: "text"; readonly text: string }];
-  readonly structuredContent: { readonly error: ErrorBody };
-}
-
-/**
- * Tells what to do after an error, for a model.
- *
- * @param code The code.
- * @returns One or two short sentences.
- */
-export function nextStep(code: ErrorCode): string {
-  return NEXT[code];
-}
-
 /**
  * Says an error in the words of a result: message, code and the next step.
  *
@@ -84,20 +68,6 @@ export function errorText(error: ErrorBody): string {
     ? ""
     : ` retry_after: ${error.retry_after} s.`;
   return `${error.message}\nError: ${error.code}.${wait} Next: ${
-    nextStep(error.code)
+    NEXT[error.code]
   }`;
-}
-
-/**
- * Makes a tool result of an error.
- *
- * @param error The error.
- * @returns The result.
- */
-export function toMcpResult(error: ErrorBody): McpErrorResult {
-  return {
-    isError: true,
-    content: [{ type: "text", text: errorText(error) }],
-    structuredContent: { error },
-  };
 }

@@ -17,6 +17,7 @@ import {
   type PlanBody,
   REQUEST_LENGTH_MAX,
 } from "./protocol.ts";
+import { isSoundAnswer } from "./sound.ts";
 
 /** How long a cancelled question may go on: SIGTERM, SIGKILL and the report lie within it. */
 const CANCEL_TIMEOUT_MS = 10_000;
@@ -164,6 +165,7 @@ export class Isolate {
     if (answer.kind === "ready") return this.#judge(answer);
     const pending = this.#pending.get(answer.id);
     if (pending === undefined) return;
+    if (!isSoundAnswer(answer)) return pending.fail(unsound(answer));
     if (answer.kind === "started") pending.events.onStarted?.(answer);
     else if (answer.kind === "progress") {
       pending.events.onProgress?.(answer.progress);
@@ -252,6 +254,14 @@ function cancelled(): AppError {
     message: "The request was cancelled",
   };
   return new AppError(body.code, body.message);
+}
+
+function unsound(answer: Answer): AppError {
+  return new AppError(
+    "internal",
+    "Cannot read the isolate's answer; see the server log",
+    { detail: `malformed answer "${answer.kind}"` },
+  );
 }
 
 function unexpected(answer: Answer): AppError {

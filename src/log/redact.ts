@@ -2,8 +2,9 @@
  * Makes anything fit to be logged: plain, bounded, and without secrets.
  *
  * Two things are secrets: a value under a telling name, and credentials within a text (in a URL, a
- * query or an authorization header). The names are matched here as well as in the configuration's
- * output, so that both agree on what is secret.
+ * query or an authorization header). `config/redact.ts` hides more: what it shows is a configuration,
+ * where a value hidden by mistake costs a look into the file; here it would cost the one line that
+ * says what went wrong.
  *
  * @module
  */

@@ -207,7 +207,9 @@ function listAnswer(engine: Engine, input: unknown): Answer {
       ...(next === null ? {} : { truncated: { next } }),
     },
     text: [
-      shown.length === 0 ? "No scans." : `${many(shown.length, "scan")}, newest first:`,
+      shown.length === 0
+        ? "No scans."
+        : `${many(shown.length, "scan")}, newest first:`,
       ...shown.map((scan) => {
         const { scan_id, target, summary } = leanHead(scan);
         return `${scan_id} ${scan.tool} ${target}: ${summary}`;

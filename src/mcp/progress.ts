@@ -61,7 +61,8 @@ export function progressSender(options: ProgressOptions): ProgressSender {
       busy = true;
       options.send({
         progressToken: options.token,
-        progress: next,
+        // Sums of steps end in digits that nobody means.
+        progress: Number(next.toFixed(3)),
         total: 100,
         message: progressText(progress),
       }).then(() => {

@@ -7,6 +7,7 @@
 import { integer } from "./field.ts";
 import type { Guardrails } from "./guardrails.ts";
 import type { Verdict } from "./tool.ts";
+import { allowed, refused } from "./verdict.ts";
 
 /** The field `timeout_seconds` of every tool. */
 export const TIMEOUT_FIELD = integer(
@@ -28,26 +29,16 @@ export function judgeTimeout(
 ): { verdict: Verdict; timeoutMs: number } {
   const { timeoutSecondsDefault, timeoutSecondsMax } = guardrails;
   const asked = seconds ?? Math.min(timeoutSecondsDefault, timeoutSecondsMax);
-  const guardrail = "timeout";
   if (asked <= timeoutSecondsMax) {
     return {
-      verdict: {
-        guardrail,
-        allowed: true,
-        reason: `${asked} s, at most ${timeoutSecondsMax} s`,
-      },
+      verdict: allowed("timeout", `${asked} s, at most ${timeoutSecondsMax} s`),
       timeoutMs: asked * 1000,
     };
   }
   const message =
     `Cannot run for ${asked} s: the limit is ${timeoutSecondsMax} s; leave timeout_seconds out or use ${timeoutSecondsMax} or less`;
   return {
-    verdict: {
-      guardrail,
-      allowed: false,
-      reason: message,
-      error: { code: "invalid_arguments", message },
-    },
+    verdict: refused("timeout", "invalid_arguments", message),
     timeoutMs: timeoutSecondsMax * 1000,
   };
 }

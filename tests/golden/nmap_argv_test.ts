@@ -128,7 +128,7 @@ const GOLDEN: readonly Golden[] = [
   {
     request: { "target": "10.0.0.1", "scripts": ["default", "http-title"] },
     argv:
-      "nmap -n --privileged -sS -Pn --top-ports=1000 --script=http-title,((default))and(not((intrusive)or(vuln)or(exploit)or(dos)or(brute)or(malware)or(fuzzer)or(external)or(broadcast)or(url-snarf))) -T4 --max-parallelism=10 --stats-every=1s -oX - 10.0.0.1",
+      "nmap -n --privileged -sS -Pn --top-ports=1000 --script=http-title,((default))and(not((intrusive)or(vuln)or(exploit)or(dos)or(brute)or(malware)or(fuzzer)or(external)or(broadcast)or(ftp-bounce))) -T4 --max-parallelism=10 --stats-every=1s -oX - 10.0.0.1",
   },
   {
     request: { "target": "10.0.0.1", "pace": "balanced" },
@@ -201,7 +201,7 @@ const GOLDEN: readonly Golden[] = [
   {
     request: { "target": "10.0.0.1", "extra_args": "-sC --top-ports=5" },
     argv:
-      "nmap -n --privileged -sS -Pn --top-ports=5 --script=((default))and(not((intrusive)or(vuln)or(exploit)or(dos)or(brute)or(malware)or(fuzzer)or(external)or(broadcast)or(url-snarf))) -T4 --max-parallelism=10 --stats-every=1s -oX - 10.0.0.1",
+      "nmap -n --privileged -sS -Pn --top-ports=5 --script=((default))and(not((intrusive)or(vuln)or(exploit)or(dos)or(brute)or(malware)or(fuzzer)or(external)or(broadcast)or(ftp-bounce))) -T4 --max-parallelism=10 --stats-every=1s -oX - 10.0.0.1",
   },
   {
     request: { "target": "10.0.0.1", "os_detection": true, "timing": 5 },
@@ -213,7 +213,7 @@ const GOLDEN: readonly Golden[] = [
     request: { "target": "10.0.0.1", "extra_args": "-A --script=vuln" },
     context: { guardrails: LOOSE },
     argv:
-      "nmap -n --privileged -sS -Pn --top-ports=1000 -sV -O --script=((default))and(not((intrusive)or(vuln)or(exploit)or(dos)or(brute)or(malware)or(fuzzer)or(external)or(broadcast)or(url-snarf))),((vuln))and(not((external)or(broadcast)or(url-snarf))) --traceroute -T4 --max-parallelism=10 --stats-every=1s -oX - 10.0.0.1",
+      "nmap -n --privileged -sS -Pn --top-ports=1000 -sV -O --script=((default))and(not((intrusive)or(vuln)or(exploit)or(dos)or(brute)or(malware)or(fuzzer)or(external)or(broadcast)or(ftp-bounce))),((vuln))and(not((external)or(broadcast)or(http-csrf)or(http-dombased-xss)or(http-fileupload-exploiter)or(http-jsonp-detection)or(http-method-tamper)or(http-phpself-xss)or(http-sql-injection)or(http-stored-xss))) --traceroute -T4 --max-parallelism=10 --stats-every=1s -oX - 10.0.0.1",
   },
   {
     request: { "target": "10.0.0.1", "timeout_seconds": 1800 },

@@ -7,7 +7,7 @@
 import assert from "node:assert/strict";
 import { ERROR_CODES } from "@/error/code.ts";
 import { httpStatus } from "@/error/http_status.ts";
-import { toMcpResult } from "@/error/mcp_result.ts";
+import { errorAnswer } from "@/mcp/result.ts";
 import { verifies } from "../requirements.ts";
 
 verifies("mcp.errors.pinned", "http.errors.pinned");
@@ -123,7 +123,7 @@ const TABLE: readonly (readonly [string, number, string])[] = [
 Deno.test("every error code has one HTTP status and one next step", () => {
   assert.deepEqual(
     ERROR_CODES.map((code) => {
-      const { content: [{ text }] } = toMcpResult({ code, message: "m" });
+      const { text } = errorAnswer({ code, message: "m" });
       return [code, httpStatus(code), text];
     }),
     TABLE.map(([code, status, next]) => [
@@ -134,20 +134,17 @@ Deno.test("every error code has one HTTP status and one next step", () => {
   );
 });
 
-Deno.test("toMcpResult() makes a result with isError, text and structured error", () => {
+Deno.test("errorAnswer() makes an answer with isError, text and structured error", () => {
   assert.deepEqual(
-    toMcpResult({
+    errorAnswer({
       code: "rate_limited",
       message: "Cannot scan: too many calls",
       retry_after: 2,
     }),
     {
       isError: true,
-      content: [{
-        type: "text",
-        text:
-          "Cannot scan: too many calls\nError: rate_limited. retry_after: 2 s. Next: Wait for retry_after, then call again.",
-      }],
+      text:
+        "Cannot scan: too many calls\nError: rate_limited. retry_after: 2 s. Next: Wait for retry_after, then call again.",
       structuredContent: {
         error: {
           code: "rate_limited",

@@ -17,6 +17,18 @@ const SERVER = new URL(
 
 const ARGS = ["run", "--quiet", "--no-prompt", "--cached-only", SERVER];
 
+/** The SDKs' clients hand a short list of variables on, and where Deno keeps packages is not on it. */
+const COMMAND = {
+  command: Deno.execPath(),
+  args: ARGS,
+  env: denoEnvironment(),
+};
+
+function denoEnvironment(): Record<string, string> {
+  const folder = Deno.env.get("DENO_DIR");
+  return folder === undefined ? {} : { DENO_DIR: folder };
+}
+
 /** The SDKs' stdio clients leave timers and a pipe behind when they close; the servers end all the same. */
 const SDK_CLIENT = {
   sanitizeOps: false,
@@ -47,7 +59,7 @@ Deno.test(
       versionNegotiation: { mode: { pin: "2026-07-28" } },
     });
     await client.connect(
-      new StdioClientTransport({ command: Deno.execPath(), args: ARGS }),
+      new StdioClientTransport(COMMAND),
     );
     assert.equal(client.getProtocolEra(), "modern");
     await ask(client);
@@ -61,7 +73,7 @@ Deno.test(
   async () => {
     const client = new Client(CLIENT);
     await client.connect(
-      new StdioClientTransport({ command: Deno.execPath(), args: ARGS }),
+      new StdioClientTransport(COMMAND),
     );
     assert.equal(client.getProtocolEra(), "legacy");
     await ask(client);
@@ -74,7 +86,7 @@ Deno.test(
   SDK_CLIENT,
   async () => {
     const client = new ClientV1(CLIENT);
-    await client.connect(new StdioV1({ command: Deno.execPath(), args: ARGS }));
+    await client.connect(new StdioV1(COMMAND));
     await ask(client as unknown as Client);
     await client.close();
   },

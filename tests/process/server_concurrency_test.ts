@@ -25,27 +25,23 @@ Deno.test("never more children than places, waiters are served, a full queue ref
     env: { MCP_NMAP_CONCURRENCY: "2", MCP_SECURITY_MAX_QUEUED_SCANS: "3" },
   });
   const { server, copy } = served;
-  const order: number[] = [];
-  const calls = [1, 2, 3, 4, 5].map(async (port) => {
-    const call = { target: "127.0.0.1", ports: String(port) };
-    const answer = await ask(server, "nmap", call);
-    order.push(port);
-    return answer.status;
-  });
+  const calls = [1, 2, 3, 4, 5].map((port) =>
+    ask(server, "nmap", { target: "127.0.0.1", ports: String(port) })
+  );
   await logged(server, "scan started", 2);
   // The sixth finds three waiters; its answer proves that the five before it were taken in.
   const sixth = await ask(server, "nmap", { target: "127.0.0.1", ports: "6" });
   assert.equal(sixth.error?.code, "queue_full");
   assert.equal(sixth.error?.retry_after, 5);
-  assert.equal(scansOf(await copy.starts()).length, 2);
   for (let open = 1; open <= 5; open++) {
     assert.ok((await copy.alive()) <= 2);
+    assert.ok(scansOf(await copy.starts()).length <= open + 1);
     await copy.open();
-    await logged(server, "scan ended", open);
-    if (open <= 3) await logged(server, "scan started", open + 2);
-    assert.equal(scansOf(await copy.starts()).length, Math.min(5, open + 2));
+    // The refused one has ended, too.
+    await logged(server, "scan ended", open + 1);
   }
-  assert.deepEqual(await Promise.all(calls), Array(5).fill("succeeded"));
+  const answers = await Promise.all(calls);
+  assert.ok(answers.every(({ status }) => status === "succeeded"));
   // Which of the two that run hears the gate first is the system's choice; the order of places is not.
   const started = scansOf(await copy.starts()).map((line) =>
     Number(/ -p (\d+)/.exec(line)?.[1])

@@ -7,6 +7,7 @@
 import assert from "node:assert/strict";
 import { verifies } from "../requirements.ts";
 import { descendantsOf, memoryOf } from "../support/processes.ts";
+import { ROOT } from "../support/task.ts";
 import {
   type Answer,
   answerOf,

@@ -16,12 +16,12 @@
  *
  * @module
  */
-import type { ErrorCode } from "@/error/code.ts";
 import { Scope, type Target } from "@/scope/scope.ts";
 import { SafeText } from "@/spawn/argv.ts";
 import { shown } from "../field.ts";
 import { judgeTimeout } from "../timeout.ts";
 import type { Plan, PlanContext, Verdict } from "../tool.ts";
+import { allowed, refused } from "../verdict.ts";
 import { type GobusterSettings, scanArgv } from "./argv.ts";
 import { type GobusterRequest, triesOf } from "./request.ts";
 import { urlText } from "./url.ts";
@@ -339,17 +339,4 @@ function deadlineNotes(seconds: number, timeoutMs: number): string[] {
       timeoutMs / 1_000
     } s; use a smaller wordlist or fewer extensions, or raise threads or timeout_seconds`,
   ];
-}
-
-function allowed(guardrail: string, reason: string): Verdict {
-  return { guardrail, allowed: true, reason };
-}
-
-function refused(guardrail: string, code: ErrorCode, message: string): Verdict {
-  return {
-    guardrail,
-    allowed: false,
-    reason: message,
-    error: { code, message },
-  };
 }

@@ -8,10 +8,10 @@
  *
  * @module
  */
-import type { ErrorCode } from "@/error/code.ts";
 import { type Judgement, Scope, type Target } from "@/scope/scope.ts";
 import { judgeTimeout } from "../timeout.ts";
 import type { Plan, PlanContext, Verdict } from "../tool.ts";
+import { allowed, refused } from "../verdict.ts";
 import {
   BANNER_PORT_FIRST,
   BANNER_PORTS,
@@ -213,7 +213,12 @@ function judgePorts(request: MasscanRequest, context: PlanContext): Verdict {
   const { portsMax } = context.guardrails.masscan;
   const { count } = request.ports;
   return count <= portsMax
-    ? allowed("ports", `${count === 1 ? "1 port" : `${count} ports`} a host, at most ${portsMax}`)
+    ? allowed(
+      "ports",
+      `${
+        count === 1 ? "1 port" : `${count} ports`
+      } a host, at most ${portsMax}`,
+    )
     : refused(
       "ports",
       "invalid_arguments",
@@ -284,17 +289,4 @@ function methodNotes(
     );
   }
   return notes;
-}
-
-function allowed(guardrail: string, reason: string): Verdict {
-  return { guardrail, allowed: true, reason };
-}
-
-function refused(guardrail: string, code: ErrorCode, message: string): Verdict {
-  return {
-    guardrail,
-    allowed: false,
-    reason: message,
-    error: { code, message },
-  };
 }

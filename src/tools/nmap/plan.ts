@@ -15,6 +15,7 @@ import { type Judgement, Scope, type Target } from "@/scope/scope.ts";
 import type { Pace } from "../guardrails.ts";
 import { judgeTimeout } from "../timeout.ts";
 import type { Plan, PlanContext, Verdict } from "../tool.ts";
+import { allowed, refused } from "../verdict.ts";
 import { type NmapSettings, scanArgv, type Technique } from "./argv.ts";
 import { estimate, portsOf } from "./estimate.ts";
 import type { NmapRequest } from "./request.ts";
@@ -197,7 +198,12 @@ function judgePorts(settings: NmapSettings, context: PlanContext): Verdict {
   const { portsMax } = context.guardrails.nmap;
   const count = portsOf(settings);
   return count <= portsMax
-    ? allowed("ports", `${count === 1 ? "1 port" : `${count} ports`} a host, at most ${portsMax}`)
+    ? allowed(
+      "ports",
+      `${
+        count === 1 ? "1 port" : `${count} ports`
+      } a host, at most ${portsMax}`,
+    )
     : refused(
       "ports",
       "invalid_arguments",
@@ -375,17 +381,4 @@ function deadlineNotes(seconds: number, timeoutMs: number): string[] {
       timeoutMs / 1_000
     } s; ask for fewer ports or hosts, or raise timeout_seconds`,
   ];
-}
-
-function allowed(guardrail: string, reason: string): Verdict {
-  return { guardrail, allowed: true, reason };
-}
-
-function refused(guardrail: string, code: ErrorCode, message: string): Verdict {
-  return {
-    guardrail,
-    allowed: false,
-    reason: message,
-    error: { code, message },
-  };
 }

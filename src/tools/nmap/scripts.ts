@@ -52,8 +52,49 @@ export const UNCONFINED_CATEGORIES: readonly string[] = [
   "broadcast",
 ];
 
-/** A script that leaves the targets though no category says so: it listens on the interface. */
-export const UNCONFINED_SCRIPTS: readonly string[] = ["url-snarf"];
+/**
+ * Scripts that leave the targets though no category says so. A scanned host says where most of them
+ * go, so a host in scope could send the scanner anywhere.
+ */
+export const UNCONFINED_SCRIPTS: readonly string[] = [
+  // They follow a redirect to any host, where nmap's own rule is the same host.
+  "http-mobileversion-checker",
+  "http-security-headers",
+  "http-useragent-tester",
+  // They fetch what a page names: nmap's spider compares hosts on the ports 80 and 443 only.
+  "http-referer-checker",
+  "http-auth-finder",
+  "http-backup-finder",
+  "http-chrono",
+  "http-comments-displayer",
+  "http-csrf",
+  "http-devframework",
+  "http-dombased-xss",
+  "http-errors",
+  "http-exif-spider",
+  "http-feed",
+  "http-fetch",
+  "http-fileupload-exploiter",
+  "http-form-fuzzer",
+  "http-grep",
+  "http-jsonp-detection",
+  "http-method-tamper",
+  "http-open-redirect",
+  "http-phpself-xss",
+  "http-rfi-spider",
+  "http-sitemap-generator",
+  "http-sql-injection",
+  "http-stored-xss",
+  "http-unsafe-output-escaping",
+  // It asks api.wordpress.org.
+  "http-wordpress-enum",
+  // It looks up scanme.nmap.org and has the server connect there.
+  "ftp-bounce",
+  // It asks the system's name server for names that the target's owner chose.
+  "fcrdns",
+  // It listens on the interface.
+  "url-snarf",
+];
 
 /** Category words that always mean their confined part that is not intrusive. */
 export const MILD_CATEGORIES: readonly string[] = [
@@ -582,21 +623,35 @@ export function classifyScript(word: string): ScriptClass {
  * @returns The value. It holds no space: nmap's expressions need none around parentheses.
  */
 export function scriptArgv(words: readonly string[]): SafeText {
-  const unconfined = [...UNCONFINED_CATEGORIES, ...UNCONFINED_SCRIPTS];
   const names = words.filter((word) => SCRIPTS.has(word));
   const categories = words.filter((word) => !SCRIPTS.has(word));
   const mild = categories.filter((word) => MILD_CATEGORIES.includes(word));
   const others = categories.filter((word) => !MILD_CATEGORIES.includes(word));
   const rules = [...names];
   if (mild.length > 0) {
-    rules.push(without(mild, [...INTRUSIVE_CATEGORIES, ...unconfined]));
+    rules.push(
+      without(mild, [...INTRUSIVE_CATEGORIES, ...UNCONFINED_CATEGORIES]),
+    );
   }
-  if (others.length > 0) rules.push(without(others, unconfined));
+  if (others.length > 0) rules.push(without(others, UNCONFINED_CATEGORIES));
   return SafeText.match(rules.join(","), /[A-Za-z0-9.(),-]+/);
 }
 
+/** The scripts of some categories that are not confined and that no barred category leaves out. */
+function unconfinedOf(
+  words: readonly string[],
+  barred: readonly string[],
+): readonly string[] {
+  return UNCONFINED_SCRIPTS.filter((name) => {
+    const categories = SCRIPTS.get(name) ?? [];
+    return categories.some((category) => words.includes(category)) &&
+      !categories.some((category) => barred.includes(category));
+  });
+}
+
 function without(words: readonly string[], barred: readonly string[]): string {
-  return `(${anyOf(words)})and(not(${anyOf(barred)}))`;
+  const all = [...barred, ...unconfinedOf(words, barred)];
+  return `(${anyOf(words)})and(not(${anyOf(all)}))`;
 }
 
 function anyOf(words: readonly string[]): string {

@@ -98,3 +98,12 @@ Deno.test("parseScanArguments() refuses what it does not know, and names the opt
     /the options are --target, .*--ports.*, --json$/,
   );
 });
+
+Deno.test("parseScanArguments() takes a mode that stands alone for the mode", () => {
+  assert.deepEqual(parseScanArguments(["gobuster", "dns"]).request, {
+    mode: "dns",
+  });
+  assert.deepEqual(parseScanArguments(["gobuster", "lab.internal"]).request, {
+    target: "lab.internal",
+  });
+});

@@ -439,6 +439,30 @@ Deno.test("nmapReader() notes names, routes and hosts that were left out", () =>
   ]);
 });
 
+for (
+  const { state, answered } of [
+    { state: "filtered", answered: false },
+    { state: "open|filtered", answered: false },
+    { state: "closed", answered: true },
+    { state: "open", answered: true },
+  ]
+) {
+  Deno.test(`nmapReader() says whether a host without discovery answered: ${state} ports`, () => {
+    const { notes, report } = read(
+      `${HEAD}<host><status state="up" reason="user-set"/><address addr="127.0.0.1" addrtype="ipv4"/><ports><port protocol="tcp" portid="1"><state state="${state}" reason="x"/></port></ports></host>${TAIL}`,
+      DONE,
+    );
+    assert.equal(report.hosts[0]?.ports[0]?.state, state);
+    assert.deepEqual(
+      notes,
+      answered ? ["1 of 1 host answered"] : [
+        "0 of 1 host answered",
+        "1 host counted as up without being asked, and no port answered: such a host may not exist",
+      ],
+    );
+  });
+}
+
 Deno.test("nmapReader() keeps the end of a flood on stderr", () => {
   assert.equal(STDERR_BYTES_MAX, 8192);
   const reader = newReader();

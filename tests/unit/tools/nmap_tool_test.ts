@@ -174,6 +174,8 @@ Deno.test("resolveArgv() looks up names below an allowed suffix only", () => {
     "nmap -sL -n --noninteractive --unprivileged --resolve-all -oX - web.lab.internal a.b.lab.internal"
       .split(" "),
   );
+  const six = resolveArgv(["web.lab.internal"], GUARDRAILS, 6).toJSON();
+  assert.ok(six.includes("-6"), six.join(" "));
   const wrong = [
     "secret.attacker.test",
     "10.0.0.1",
