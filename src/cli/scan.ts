@@ -89,9 +89,12 @@ function exitOf(scan: Scan): number {
   }
 }
 
-/** Codes of a tool or a server that did not do its work; every other one is a refusal. */
+/**
+ * Codes of a tool or a server that did not do its work. Every other error that is thrown came before
+ * anything was started, `tool_unavailable` too (a right or a program that is missing here): refusals.
+ */
 const FAULTS: ReadonlySet<ErrorCode> = new Set(
-  ["tool_failed", "tool_unavailable", "output_limit", "internal"] as const,
+  ["tool_failed", "output_limit", "internal"] as const,
 );
 
 function exitOfCode(code: ErrorCode): number {

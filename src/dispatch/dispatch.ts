@@ -52,9 +52,6 @@ export interface DispatchEvent {
   readonly detail?: string;
 }
 
-/** A look-up is a process, too, and comes before a scan takes its place: it has places of its own. */
-const LOOKUPS = { permits: 4, queueMax: 256 };
-
 /** A call that passed every check and may become a scan. */
 interface Admitted {
   readonly tool: ToolName;
@@ -69,7 +66,6 @@ export class Dispatcher {
   readonly #options: DispatcherOptions;
   /** Every run whose child may still live, by its scan's id. */
   readonly #running = new Map<string, Run>();
-  readonly #lookups = new Semaphore(LOOKUPS);
   /** The runs that an identical call may join, by what they ask for. */
   readonly #joinable = new Map<string, Run>();
   #draining = false;
@@ -195,7 +191,6 @@ export class Dispatcher {
     const allowed = names.filter((name) => rules.scope.allowsName(name));
     // A name that is not allowed is left out here and refused by the guardrail `scope`.
     if (allowed.length === 0 || allowed.length < names.length) return new Map();
-    using _place = await this.#lookups.acquire(signal);
     const isolate = await this.#options.isolates.of("nmap");
     return await isolate.resolve(allowed, signal);
   }

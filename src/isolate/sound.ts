@@ -65,14 +65,11 @@ function isProgress(progress: Fields): boolean {
 }
 
 function isOutcome(outcome: Fields): boolean {
-  const { status, error, blames, report, notes, rawTruncated } = outcome;
+  const { status, error, blames, report, notes, stderrTail } = outcome;
   return STATUSES.has(status) && isMade(outcome) && isTexts(notes) &&
-    (blames === "tool" || blames === "target") &&
-    typeof rawTruncated === "boolean" && isText(outcome["stderrTail"]) &&
-    (error === null
-      ? status === "succeeded" || status === "partial"
-      : isError(error)) &&
-    isReport(report);
+    (error === null || isError(error)) && isReport(report) &&
+    (blames === undefined || blames === "tool" || blames === "target") &&
+    (stderrTail === undefined || isText(stderrTail));
 }
 
 function isPlan(plan: Fields): boolean {

@@ -218,6 +218,7 @@ host-record=ssh.lab.internal,10.77.2.12,fd77:2::12
 host-record=redis.lab.internal,10.77.2.13,fd77:2::13
 host-record=ns.lab.internal,10.77.2.14,fd77:2::14
 host-record=odd.lab.internal,10.77.2.15
+host-record=six.lab.internal,fd77:2::10
 host-record=filtered.lab.internal,10.77.2.20
 host-record=silent.lab.internal,10.77.2.21
 host-record=closed.lab.internal,10.77.2.22

@@ -125,6 +125,17 @@ Deno.test("scans of the lab agree with its inventory", async (t) => {
     },
   );
 
+  await t.step(
+    "a name that has an IPv6 address only is scanned there",
+    async () => {
+      const result = await scan<HostsReport>(
+        lab,
+        ...["nmap", "six.lab.internal", "--ports", "80"],
+      );
+      assert.deepEqual(openPorts(result.report), { "fd77:2::10": [80] });
+    },
+  );
+
   await t.step("a name that leads out of the scope is refused", async () => {
     verifies("scope.names.every_address");
     for (const name of inventory.dns.out_of_scope) {

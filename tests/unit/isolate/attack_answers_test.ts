@@ -16,7 +16,6 @@ const PROGRESS = { percent: 1, remainingSeconds: null, found: 0, phase: "x" };
 const OUTCOMES: Readonly<Record<string, object>> = {
   "a state that never ends": { status: "running" },
   "an unknown state": { status: "sold" },
-  "no error where there must be one": { status: "failed", error: null },
   "an unknown error": {
     status: "failed",
     error: { code: "sold", message: "" },
