@@ -222,7 +222,7 @@ export const SECTIONS = {
       "common",
       "the name of a wordlist",
       wordlistComplaint,
-      "The wordlist of a scan whose caller names none.",
+      "The wordlist of a scan whose caller names none; dns takes subdomains and vhost vhosts, where there are such lists.",
     ),
     resolver: textOrNull(
       "an address or address:port",

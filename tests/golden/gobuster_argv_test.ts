@@ -33,7 +33,30 @@ const WITH_RESOLVER: Guardrails = {
   },
 };
 
+/** A catalogue that has the list of each mode. */
+const WITH_LISTS: Guardrails = {
+  ...GUARDRAILS,
+  gobuster: {
+    ...GUARDRAILS.gobuster,
+    wordlists: ["common", "subdomains", "vhosts"].map((name) => ({
+      name,
+      path: `/srv/wordlists/${name}.txt`,
+      words: 3,
+    })),
+  },
+};
+
 const GOLDEN: readonly Golden[] = [
+  {
+    request: {
+      mode: "vhost",
+      target: "http://10.0.0.1/",
+      extra_args: "--domain x.lab.internal",
+    },
+    guardrails: WITH_LISTS,
+    argv:
+      "gobuster vhost --url=http://10.0.0.1/ --useragent=security-mcp-server --append-domain --domain=x.lab.internal --wordlist=/srv/wordlists/vhosts.txt --threads=10 --timeout=10s --no-color",
+  },
   {
     request: { mode: "dir", target: "http://127.0.0.1/" },
     argv:

@@ -143,17 +143,14 @@ export function parseRequest(
   }
   const scope = Scope.of(guardrails.scope);
   const name = url?.host.kind === "name" ? url.host.text : null;
-  const { wordlists, wordlistDefault } = guardrails.gobuster;
-  const wordlist = wordlists.find((list) =>
-    list.name === (fields.wordlist ?? wordlistDefault)
-  );
+  const wordlist = wordlistOf(fields, guardrails);
   return {
     mode,
     url,
     domain: domainOf(fields, url),
     lookups: name !== null && scope.allowsName(name) ? [name] : [],
     wordlistName: fields.wordlist ?? null,
-    wordlist: wordlist ?? null,
+    wordlist,
     ...filters(fields),
     threads: fields.threads,
     resolver: fields.resolver === undefined
@@ -212,6 +209,23 @@ function refuseOtherModes(fields: All): void {
       "status_codes and --status-codes-blacklist exclude each other; keep one",
     );
   }
+}
+
+/** The lists that suit a mode better than the default, where the catalogue has them. */
+const MODE_WORDLISTS: Readonly<Record<string, string>> = {
+  dns: "subdomains",
+  vhost: "vhosts",
+};
+
+/** The list that was named, else the one of the mode, else the configured default. */
+function wordlistOf(fields: All, guardrails: Guardrails): Wordlist | null {
+  const { wordlists, wordlistDefault } = guardrails.gobuster;
+  const find = (wanted: string | undefined) =>
+    wordlists.find(({ name }) => name === wanted);
+  const found = fields.wordlist === undefined
+    ? find(MODE_WORDLISTS[fields.mode]) ?? find(wordlistDefault)
+    : find(fields.wordlist);
+  return found ?? null;
 }
 
 /** The domain of `dns`, or the one that virtual hosts belong to. */
