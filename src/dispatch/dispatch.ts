@@ -52,6 +52,12 @@ export interface DispatchEvent {
   readonly detail?: string;
 }
 
+/**
+ * Look-ups of host names at a time, and how many calls may wait for one. Each is a process, and no
+ * permit of a scan bounds them: a call has none before its names are known.
+ */
+const LOOKUPS = { permits: 4, queueMax: 256 };
+
 /** A call that passed every check and may become a scan. */
 interface Admitted {
   readonly tool: ToolName;
@@ -59,6 +65,8 @@ interface Admitted {
   readonly target: string;
   readonly traceId: string;
   readonly rules: Rules;
+  /** Whether its plan says that its deadline is too short for it. */
+  readonly overlong: boolean;
 }
 
 /** Runs calls. */
@@ -68,6 +76,7 @@ export class Dispatcher {
   readonly #running = new Map<string, Run>();
   /** The runs that an identical call may join, by what they ask for. */
   readonly #joinable = new Map<string, Run>();
+  readonly #lookups = new Semaphore(LOOKUPS);
   #draining = false;
 
   /** @param options What it works with. */
@@ -165,7 +174,7 @@ export class Dispatcher {
       const plan = await this.#plan(tool.name, request, call.signal);
       return { kind: "plan", tool: tool.name, plan };
     }
-    this.#judge(tool, parsed, request, rules);
+    const overlong = this.#judge(tool, parsed, request, rules);
     const target = targetText(options.request);
     const run = this.#accept({
       tool: tool.name,
@@ -173,6 +182,7 @@ export class Dispatcher {
       target,
       traceId,
       rules,
+      overlong,
     });
     if (options.background) {
       run.keep();
@@ -191,6 +201,7 @@ export class Dispatcher {
     const allowed = names.filter((name) => rules.scope.allowsName(name));
     // A name that is not allowed is left out here and refused by the guardrail `scope`.
     if (allowed.length === 0 || allowed.length < names.length) return new Map();
+    using _place = await this.#lookups.acquire(signal);
     const isolate = await this.#options.isolates.of("nmap");
     return await isolate.resolve(allowed, signal);
   }
@@ -204,15 +215,19 @@ export class Dispatcher {
     return await isolate.plan(request, signal);
   }
 
-  /** Main's own judgement. The isolate judges again, by its own rules. */
-  #judge<R>(tool: Tool<R>, parsed: R, request: Request, rules: Rules): void {
+  /**
+   * Main's own judgement. The isolate judges again, by its own rules.
+   *
+   * @returns Whether the scan will not be done by its deadline, as planned.
+   */
+  #judge<R>(tool: Tool<R>, parsed: R, request: Request, rules: Rules): boolean {
     const plan = tool.plan(parsed, {
       guardrails: rules.guardrails,
       powers: { rawSockets: request.rawSockets },
       resolved: request.resolved,
     });
     const refusal = plan.verdicts.find((verdict: Verdict) => !verdict.allowed);
-    if (refusal === undefined) return;
+    if (refusal === undefined) return plan.seconds * 1000 > plan.timeoutMs;
     const { code, message } = refusal.error ??
       {
         code: "internal" as const,
@@ -371,16 +386,17 @@ export class Dispatcher {
 
 /**
  * Tells whether an end speaks against the tool. A deadline that the caller made shorter than the
- * default does not: otherwise one client could close the tool to all others by asking for too little.
+ * default does not, nor one that was too short for what was asked: otherwise one client could close
+ * the tool to all others by asking for too little time or too much work.
  */
 function speaksAgainstTool(
   code: ErrorCode,
-  { request, rules }: Admitted,
+  { request, rules, overlong }: Admitted,
 ): boolean {
   const seconds = request.arguments["timeout_seconds"];
   const short = typeof seconds === "number" &&
     seconds < rules.guardrails.timeoutSecondsDefault;
-  return countsAsFailure(code) && !(code === "timeout" && short);
+  return countsAsFailure(code) && !(code === "timeout" && (short || overlong));
 }
 
 /** Two calls with the same key ask for the same packets. */

@@ -23,6 +23,12 @@ export const LINE_BYTES_MAX = 4 * 1024 * 1024;
 /** Most requests without an answer. */
 export const IN_FLIGHT_MAX = 1_024;
 
+/**
+ * Most bytes of requests without an answer. A request stays in memory until it is answered, several
+ * times over, so a thousand large ones would end the process.
+ */
+export const IN_FLIGHT_BYTES_MAX = 16 * 1024 * 1024;
+
 /** Bytes that wait to be read by the client, above which no more is read from it. */
 export const UNSENT_BYTES_MAX = 16 * 1024 * 1024;
 
@@ -49,7 +55,9 @@ export class LineTransport implements Transport {
   readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
   readonly #splitter: LineSplitter;
   readonly #inFlightMax: number;
-  readonly #inFlight = new Set<RequestId>();
+  /** Each request and its bytes. */
+  readonly #inFlight = new Map<RequestId, number>();
+  #inFlightBytes = 0;
   readonly #encoder = new TextEncoder();
   #unsentBytes = 0;
   #changed = Promise.withResolvers<void>();
@@ -87,7 +95,7 @@ export class LineTransport implements Transport {
     } finally {
       this.#unsentBytes -= bytes.length;
       if (!("method" in message) && message.id !== undefined) {
-        this.#inFlight.delete(message.id);
+        this.#forget(message.id);
       }
       this.#wake();
     }
@@ -131,7 +139,7 @@ export class LineTransport implements Transport {
       await this.send(frame.refusal);
       return;
     }
-    const refused = this.#admit(frame.message);
+    const refused = this.#admit(frame.message, line.bytes.length);
     if (refused !== null) {
       await this.send(refused);
       return;
@@ -140,13 +148,13 @@ export class LineTransport implements Transport {
   }
 
   /** Keeps count of requests. Returns the refusal of one that may not come in. */
-  #admit(message: JSONRPCMessage): JSONRPCMessage | null {
+  #admit(message: JSONRPCMessage, bytes: number): JSONRPCMessage | null {
     if (!("method" in message)) return null;
     if (!("id" in message) || message.id === undefined) {
       const { method, params } = message;
       if (method === "notifications/cancelled") {
         // A cancelled request gets no answer.
-        this.#inFlight.delete(params?.["requestId"] as RequestId);
+        this.#forget(params?.["requestId"] as RequestId);
       }
       return null;
     }
@@ -161,8 +169,21 @@ export class LineTransport implements Transport {
         message.id,
       );
     }
-    this.#inFlight.add(message.id);
+    if (this.#inFlightBytes + bytes > IN_FLIGHT_BYTES_MAX) {
+      return refusal(
+        INTERNAL_ERROR,
+        "the requests in flight are too large; wait for an answer",
+        message.id,
+      );
+    }
+    this.#inFlight.set(message.id, bytes);
+    this.#inFlightBytes += bytes;
     return null;
+  }
+
+  #forget(id: RequestId): void {
+    this.#inFlightBytes -= this.#inFlight.get(id) ?? 0;
+    this.#inFlight.delete(id);
   }
 
   /** Lets the answers out that come soon, for the clients that close their end after asking. */

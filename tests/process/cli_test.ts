@@ -57,9 +57,15 @@ function start(prepared: Prepared): Deno.ChildProcess {
   }).spawn();
 }
 
+/** Writes an escape character as `^`, so that it can be read and matched. */
+function visible(text: string): string {
+  return text.replaceAll("\x1b", "^");
+}
+
 async function ended(child: Deno.ChildProcess): Promise<Ended> {
   const { code, stdout, stderr } = await child.output();
-  const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  const decode = (bytes: Uint8Array) =>
+    visible(new TextDecoder().decode(bytes));
   return { code, out: decode(stdout), err: decode(stderr) };
 }
 
@@ -89,7 +95,7 @@ Deno.test("scan ends with 0 and a table of what was found", async () => {
   assert.match(out, /^127\.0\.0\.1 +22\/tcp +open +ssh$/m);
   assert.match(out, /^Done: 1 of 1 host up, 2 open ports/m);
   // No terminal: no colour, no bar, nothing to erase.
-  assert.doesNotMatch(out + err, /\x1b/);
+  assert.doesNotMatch(out + err, /\^/);
 });
 
 /** A stand-in, what it is asked, and how `scan` ends. */
@@ -167,60 +173,84 @@ Deno.test("an interrupt ends the scan with 130 and leaves no process behind", as
   }
 });
 
-/** Runs a command on a terminal of its own and gives what it wrote there. */
-async function onTerminal(
-  prepared: Prepared,
-  { keys = "", after }: { keys?: string; after?: () => Promise<void> } = {},
-): Promise<Ended> {
-  await using folder = await withTempDir();
+/** A command on a terminal of its own. */
+interface OnTerminal {
+  /** Waits until it has written something; what came already counts. */
+  shows(pattern: RegExp): Promise<void>;
+  /** Presses keys. */
+  press(keys: string): Promise<void>;
+  /** How it ended, and all that it wrote. */
+  readonly end: Promise<Ended>;
+}
+
+/** Starts a command on a terminal of its own. */
+function startOnTerminal(prepared: Prepared): OnTerminal {
   const quoted = [prepared.program, ...prepared.args]
     .map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(" ");
   const child = new Deno.Command("script", {
-    args: ["-qefc", quoted, `${folder.path}/typescript`],
+    args: ["-qefc", quoted, "/dev/null"],
     env: { ...prepared.env, TERM: "xterm" },
     cwd: ROOT,
     stdin: "piped",
     stdout: "piped",
-    stderr: "piped",
+    stderr: "null",
   }).spawn();
-  const output = ended(child);
   const writer = child.stdin.getWriter();
-  await after?.();
-  await writer.write(new TextEncoder().encode(keys));
-  const end = await output;
-  await writer.close().catch(() => {});
-  return end;
+  let out = "";
+  let wake = () => {};
+  const end = (async () => {
+    const decoder = new TextDecoder();
+    for await (const bytes of child.stdout) {
+      out += visible(decoder.decode(bytes, { stream: true }));
+      wake();
+    }
+    const { code } = await child.status;
+    await writer.close().catch(() => {});
+    return { code, out, err: "" };
+  })();
+  const over = end.then(() => true);
+  return {
+    end,
+    press: (keys) => writer.write(new TextEncoder().encode(keys)),
+    shows: async (pattern) => {
+      while (!pattern.test(out)) {
+        const more = Promise.withResolvers<false>();
+        wake = () => more.resolve(false);
+        const ended = await Promise.race([more.promise, over]);
+        assert.ok(!ended || pattern.test(out), out);
+      }
+    },
+  };
 }
 
+const BAR = /\r\^\[2K\[#+-+\] +50 % {2}\d+ s left {2}\d+ found/;
+
 Deno.test("scan shows a bar with the time left on a terminal, and colours unless NO_COLOR is set", async () => {
-  verifies("cli.scan.table_and_bar");
+  verifies("cli.scan.table_and_bar", "progress.live");
   await using copy = await copyStandIn("slow");
-  const after = async () => {
-    await running(copy);
+  for (const env of [{}, { NO_COLOR: "1" }]) {
+    const options = { path: copy.path, env };
+    const terminal = startOnTerminal(prepare("scan", SCAN, options));
+    await terminal.shows(BAR);
     await copy.open();
-  };
-  const coloured = prepare("scan", SCAN, { path: copy.path });
-  const { code, out } = await onTerminal(coloured, { after });
-  assert.equal(code, 0, out);
-  assert.match(out, /\[#+-+\] +\d+ % {2}\d+ s left {2}\d+ found/);
-  assert.match(out, /\r\x1b\[2K/);
-  assert.match(out, /\x1b\[32mDone: /);
-  const plain = { path: copy.path, env: { NO_COLOR: "1" } };
-  const { out: text } = await onTerminal(prepare("scan", SCAN, plain), {
-    after,
-  });
-  assert.match(text, /^Done: /m);
-  assert.doesNotMatch(text, /\x1b\[\d+m/);
+    const { code, out } = await terminal.end;
+    assert.equal(code, 0, out);
+    const coloured = !("NO_COLOR" in env);
+    assert.equal(/\^\[\d+m/.test(out), coloured);
+    assert.match(out, coloured ? /\^\[32mDone: / : /Done: /);
+    // The bar is erased before the table is written.
+    assert.match(out, /found[^\n]*\r\^\[2K[^\n]*nmap 127\.0\.0\.1/);
+  }
 });
 
 Deno.test("Ctrl-C on a terminal ends the scan with 130 and leaves no process behind", async () => {
   verifies("cli.scan.interrupt_leaves_nothing");
   await using copy = await copyStandIn("stubborn");
   const prepared = prepare("scan", SCAN, { path: copy.path });
-  const { code, out } = await onTerminal(prepared, {
-    keys: "\x03",
-    after: () => running(copy),
-  });
+  const terminal = startOnTerminal(prepared);
+  await running(copy);
+  await terminal.press("\x03");
+  const { code, out } = await terminal.end;
   assert.equal(code, 130, out);
   assert.match(out, /Cancelled/);
   assert.equal(await copy.alive(), 0);
@@ -248,7 +278,7 @@ Deno.test("plan names the command line that the scan then has", async () => {
   for (
     const args of [
       SCAN,
-      ["nmap", "127.0.0.1", "::1", "--extra-args=-sT --open"].slice(0, 2),
+      ["nmap", "127.0.0.1", "--extra-args=-sT --open -p 1-9"],
       ["gobuster", "dir", "http://127.0.0.1:8/", "--wordlist", "tiny"],
     ]
   ) {
