@@ -148,12 +148,7 @@ export class Dispatcher {
   }
 
   async #dispatch(call: Call, traceId: string): Promise<CallAnswer> {
-    if (this.#draining) {
-      throw new AppError(
-        "tool_unavailable",
-        "Cannot take the call: the server is stopping",
-      );
-    }
+    this.#refuseWhileDraining();
     const rules = this.#options.rules();
     const tool = toolNamed(call.tool);
     if (!rules.enabled.has(tool.name)) {
@@ -175,6 +170,11 @@ export class Dispatcher {
       return { kind: "plan", tool: tool.name, plan };
     }
     const overlong = this.#judge(tool, parsed, request, rules);
+    // The look-up took its time: nobody may want the scan any more.
+    this.#refuseWhileDraining();
+    if (call.signal.aborted) {
+      throw new AppError("cancelled", "The request was cancelled");
+    }
     const target = targetText(options.request);
     const run = this.#accept({
       tool: tool.name,
@@ -190,6 +190,14 @@ export class Dispatcher {
     }
     const scan = await run.follow(call.signal, call.onProgress);
     return { kind: "scan", scan, maxTokens: options.maxTokens };
+  }
+
+  #refuseWhileDraining(): void {
+    if (!this.#draining) return;
+    throw new AppError(
+      "tool_unavailable",
+      "Cannot take the call: the server is stopping",
+    );
   }
 
   /** Looks up the host names that the rules allow to be looked up. */

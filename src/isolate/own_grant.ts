@@ -16,15 +16,24 @@ export interface OwnGrantRules {
   readonly unwritable: readonly string[];
 }
 
-/** Programs whose permission shows that `--allow-run` is wider than the three tools. */
-const FOREIGN_PROGRAMS = [
-  "sh",
-  "/bin/sh",
-  "bash",
-  "/usr/bin/env",
-  "deno",
-  "/usr/bin/python3",
-];
+/**
+ * Programs, variables and hosts that nobody needs here. Deno lists no grants, it only answers
+ * questions, so a narrow surplus is noticed only if it stands in these lists.
+ */
+const FOREIGN_PROGRAMS = words(`
+  sh bash dash zsh env sudo su doas setpriv unshare nsenter
+  python3 python perl ruby node deno npm php lua awk tclsh
+  curl wget nc ncat netcat socat ssh scp openssl telnet ftp
+  cat cp dd tee rm tar find xargs chmod kill git docker
+  /bin/sh /bin/bash /usr/bin/env /usr/bin/python3 /usr/bin/curl
+`);
+const FOREIGN_VARIABLES = words(`
+  HOME USER LD_PRELOAD LD_LIBRARY_PATH SSH_AUTH_SOCK DENO_DIR
+  AWS_SECRET_ACCESS_KEY GITHUB_TOKEN HTTP_PROXY HTTPS_PROXY
+`);
+const FOREIGN_HOSTS = words(
+  "127.0.0.1 localhost 0.0.0.0 [::1] 10.0.0.1 192.168.0.1",
+);
 
 /**
  * Finds what the calling isolate may do beyond what its command needs.
@@ -48,8 +57,11 @@ export function tooWide(
     wide.push(`--allow-run=${foreign}`);
   }
   if (granted({ name: "net" })) wide.push("--allow-net");
-  else if (!rules.net && granted({ name: "net", host: "127.0.0.1" })) {
-    wide.push("--allow-net=127.0.0.1");
+  const host = FOREIGN_HOSTS.find((name) =>
+    granted({ name: "net", host: name })
+  );
+  if (!rules.net && !wide.includes("--allow-net") && host !== undefined) {
+    wide.push(`--allow-net=${host}`);
   }
   if (granted({ name: "read", path: "/" })) wide.push("--allow-read");
   if (granted({ name: "write", path: "/" })) wide.push("--allow-write");
@@ -61,6 +73,12 @@ export function tooWide(
   }
   for (const name of ["env", "sys", "ffi", "import"] as const) {
     if (granted({ name })) wide.push(`--allow-${name}`);
+  }
+  const variable = FOREIGN_VARIABLES.find((name) =>
+    granted({ name: "env", variable: name })
+  );
+  if (!wide.includes("--allow-env") && variable !== undefined) {
+    wide.push(`--allow-env=${variable}`);
   }
   return wide;
 }
@@ -85,4 +103,8 @@ export function refuseTooWide(
     }); ` +
       "start it with the flags of its task in deno.json",
   );
+}
+
+function words(text: string): readonly string[] {
+  return text.trim().split(/\s+/);
 }

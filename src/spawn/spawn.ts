@@ -14,9 +14,10 @@
  * Where the server has a terminal, a child is a session of its own and so has none: it reads no
  * keyboard there, and a Ctrl-C reaches it only through us, as SIGTERM and not as the SIGINT after
  * which masscan and gobuster end as if they were done. It costs a start some milliseconds (a fork of
- * the whole process instead of a light spawn), so it is left out where there is no terminal. Should
- * this isolate die, such a child outlives it until it writes to its closed pipe and ends by SIGPIPE;
- * all three tools write at least once a second while they scan.
+ * the whole process instead of a light spawn), so it is left out where there is no terminal.
+ *
+ * Should the whole process be killed, its children outlive it: a tool that takes SIGPIPE ends when it
+ * next writes, and nmap, which ignores that signal, scans on to its own end.
  *
  * @module
  */

@@ -314,6 +314,20 @@ Deno.test("Isolate waits no longer for a cancellation that was answered", async 
   assert.equal(timers.held.size, 0);
 });
 
+Deno.test("Isolate cancels nothing for a caller who goes after the answer", async () => {
+  using timers = heldTimers();
+  using far = await new FarSide().ready();
+  const caller = new AbortController();
+  const scanning = scan(far.near, caller.signal);
+  const { id } = await far.next("scan");
+  far.say({ kind: "done", id, outcome: outcomeOf() });
+  await scanning;
+  caller.abort();
+  await far.settled();
+  assert.equal(far.count("cancel"), 0);
+  assert.equal(timers.held.size, 0);
+});
+
 Deno.test("Isolate refuses arguments that are too large before they cross", async () => {
   verifies("request.sizes_capped");
   using far = await new FarSide().ready();

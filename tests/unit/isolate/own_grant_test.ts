@@ -40,6 +40,9 @@ const CASES: readonly (readonly [string, readonly string[]])[] = [
   ["write=/app/config", ["--allow-write of the program's own files"]],
   ["env", ["--allow-env"]],
   ["sys", ["--allow-sys"]],
+  ["env=LD_PRELOAD", ["--allow-env=LD_PRELOAD"]],
+  ["run=curl", ["--allow-run=curl"]],
+  ["net=10.0.0.1", ["--allow-net=10.0.0.1"]],
   ["ffi", ["--allow-ffi"]],
   ["import", ["--allow-import"]],
 ];

@@ -225,6 +225,9 @@ Deno.test("Argv.build() refuses unknown flags, wrong arity, odd numbers and too 
   const value = SafeText.match("22", /\d+/);
   const refused: Part[][] = [
     [{ flag: "-oN" }],
+    [{ flag: "-oN", value }],
+    [{ flag: "-oN", value: 1 }],
+    [{ flag: "toString", value }],
     [{ flag: "-p=22" }],
     [{ flag: "" }],
     [{ flag: "-n", value }],
