@@ -17,6 +17,8 @@ import { spawn } from "@/spawn/spawn.ts";
 import type { Guardrails } from "@/tools/guardrails.ts";
 import type { Plan, Reader, Tool } from "@/tools/tool.ts";
 import { readGrants } from "./grant.ts";
+import { outcomeOf } from "./outcome.ts";
+import { Output, STDERR_TAIL_BYTES, Tail } from "./output.ts";
 import { parseAsk, parseBirth } from "./parse.ts";
 import {
   type Answer,
@@ -36,9 +38,6 @@ const LOOKUP_TIMEOUT_MS = 20_000;
 
 /** Most bytes of a probe's or a look-up's output. */
 const LOOKUP_BYTES_MAX = 1_048_576;
-
-/** Bytes of stderr's end that are kept for the log. */
-const STDERR_TAIL_BYTES = 2_048;
 
 /** What a tool can be asked besides to scan. */
 export interface Lookups {
@@ -326,81 +325,6 @@ class ToolServer<R> {
   }
 }
 
-/** How far the buffer of raw output grows at a time. */
-const RAW_STEP_BYTES = 262_144;
-
-/**
- * What the passes of a scan print: handed to the reader, kept as raw up to the cap. The bytes are
- * copied into one buffer, as a chunk may be a small view of a large one and would keep all of it.
- */
-class Output {
-  readonly #reader: Reader;
-  readonly #raw: ArrayBuffer;
-  readonly #stderr = new Tail(STDERR_TAIL_BYTES);
-  readonly #bytesMax: number;
-  #bytes = 0;
-
-  constructor(reader: Reader, bytesMax: number) {
-    this.#reader = reader;
-    this.#bytesMax = bytesMax;
-    this.#raw = new ArrayBuffer(0, { maxByteLength: bytesMax });
-  }
-
-  get bytesLeft(): number {
-    return this.#bytesMax - this.#bytes;
-  }
-
-  stdout(bytes: Uint8Array): void {
-    const end = this.#bytes + bytes.byteLength;
-    if (end > this.#raw.byteLength) {
-      this.#raw.resize(
-        Math.min(
-          this.#bytesMax,
-          Math.ceil(end / RAW_STEP_BYTES) * RAW_STEP_BYTES,
-        ),
-      );
-    }
-    new Uint8Array(this.#raw, this.#bytes).set(bytes);
-    this.#bytes = end;
-    this.#reader.stdout(bytes);
-  }
-
-  stderr(bytes: Uint8Array): void {
-    this.#stderr.add(bytes);
-    this.#reader.stderr(bytes);
-  }
-
-  /** Gives the buffer away: to be called once, at the end. */
-  raw(): Uint8Array {
-    return new Uint8Array(this.#raw.transferToFixedLength(this.#bytes));
-  }
-
-  stderrTail(): string {
-    return this.#stderr.text();
-  }
-}
-
-/** The last bytes of a stream. */
-class Tail {
-  readonly #bytesMax: number;
-  #bytes = new Uint8Array(0);
-
-  constructor(bytesMax: number) {
-    this.#bytesMax = bytesMax;
-  }
-
-  add(bytes: Uint8Array): void {
-    const joined = new Uint8Array(this.#bytes.byteLength + bytes.byteLength);
-    joined.set(this.#bytes);
-    joined.set(bytes, this.#bytes.byteLength);
-    this.#bytes = joined.slice(-this.#bytesMax);
-  }
-
-  text(): string {
-    return new TextDecoder().decode(this.#bytes);
-  }
-}
-
 function isSuccess(exit: Exit): boolean {
   return exit.kind === "exited" && exit.code === 0;
 }
@@ -408,67 +332,4 @@ function isSuccess(exit: Exit): boolean {
 function planBody(plan: Plan): PlanBody {
   const { passes, tool: _tool, ...body } = plan;
   return { ...body, argv: passes.map((pass) => pass.toJSON()) };
-}
-
-function outcomeOf(
-  exit: Exit,
-  reader: Reader,
-  output: Output,
-  made: Pick<Outcome, "argv" | "targets" | "scanType"> & {
-    planNotes: readonly string[];
-  },
-): Outcome {
-  const { report, failure, notes, blames = "tool" } = reader.finish();
-  const { planNotes, ...facts } = made;
-  return {
-    ...facts,
-    ...verdictOf(exit, failure, report.partial),
-    blames,
-    report,
-    notes: [...planNotes, ...notes],
-    raw: output.raw(),
-    rawTruncated: exit.kind === "output_limit",
-    stderrTail: output.stderrTail(),
-  };
-}
-
-function verdictOf(
-  exit: Exit,
-  failure: Outcome["error"],
-  partial: boolean,
-): Pick<Outcome, "status" | "error"> {
-  switch (exit.kind) {
-    case "timed_out":
-      return {
-        status: "timed_out",
-        error: {
-          code: "timeout",
-          message:
-            "Cannot finish the scan: its time ran out; what was found so far is reported; " +
-            "scan fewer ports or hosts, or raise timeout_seconds",
-        },
-      };
-    case "cancelled":
-      return {
-        status: "cancelled",
-        error: {
-          code: "cancelled",
-          message: "The scan was cancelled; what was found is reported",
-        },
-      };
-    case "output_limit":
-      return {
-        status: "partial",
-        error: {
-          code: "output_limit",
-          message:
-            "Cannot read all of the output: it is over security.max_output_bytes; what was " +
-            "found so far is reported; scan fewer ports or hosts",
-        },
-      };
-    case "exited":
-    case "settled":
-      if (failure !== null) return { status: "failed", error: failure };
-      return { status: partial ? "partial" : "succeeded", error: null };
-  }
 }

@@ -1,0 +1,85 @@
+/**
+ * What a scan prints, on its way through a tool isolate: handed to the reader, kept as raw up to the
+ * cap, and the end of stderr kept for the log.
+ *
+ * @module
+ */
+import type { Reader } from "@/tools/tool.ts";
+
+/** Bytes of stderr's end that are kept for the log. */
+export const STDERR_TAIL_BYTES = 2_048;
+
+/** How far the buffer of raw output grows at a time. */
+const RAW_STEP_BYTES = 262_144;
+
+/**
+ * What the passes of a scan print: handed to the reader, kept as raw up to the cap. The bytes are
+ * copied into one buffer, as a chunk may be a small view of a large one and would keep all of it.
+ */
+export class Output {
+  readonly #reader: Reader;
+  readonly #raw: ArrayBuffer;
+  readonly #stderr = new Tail(STDERR_TAIL_BYTES);
+  readonly #bytesMax: number;
+  #bytes = 0;
+
+  constructor(reader: Reader, bytesMax: number) {
+    this.#reader = reader;
+    this.#bytesMax = bytesMax;
+    this.#raw = new ArrayBuffer(0, { maxByteLength: bytesMax });
+  }
+
+  get bytesLeft(): number {
+    return this.#bytesMax - this.#bytes;
+  }
+
+  stdout(bytes: Uint8Array): void {
+    const end = this.#bytes + bytes.byteLength;
+    if (end > this.#raw.byteLength) {
+      this.#raw.resize(
+        Math.min(
+          this.#bytesMax,
+          Math.ceil(end / RAW_STEP_BYTES) * RAW_STEP_BYTES,
+        ),
+      );
+    }
+    new Uint8Array(this.#raw, this.#bytes).set(bytes);
+    this.#bytes = end;
+    this.#reader.stdout(bytes);
+  }
+
+  stderr(bytes: Uint8Array): void {
+    this.#stderr.add(bytes);
+    this.#reader.stderr(bytes);
+  }
+
+  /** Gives the buffer away: to be called once, at the end. */
+  raw(): Uint8Array {
+    return new Uint8Array(this.#raw.transferToFixedLength(this.#bytes));
+  }
+
+  stderrTail(): string {
+    return this.#stderr.text();
+  }
+}
+
+/** The last bytes of a stream. */
+export class Tail {
+  readonly #bytesMax: number;
+  #bytes = new Uint8Array(0);
+
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax;
+  }
+
+  add(bytes: Uint8Array): void {
+    const joined = new Uint8Array(this.#bytes.byteLength + bytes.byteLength);
+    joined.set(this.#bytes);
+    joined.set(bytes, this.#bytes.byteLength);
+    this.#bytes = joined.slice(-this.#bytesMax);
+  }
+
+  text(): string {
+    return new TextDecoder().decode(this.#bytes);
+  }
+}
