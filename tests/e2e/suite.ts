@@ -163,7 +163,7 @@ export function registerSuite(name: PeerName): void {
   });
 
   test("a slow scan tells its progress, rising, and ends its child when it is cancelled", async (peer) => {
-    verifies("progress.live", "cancel.within_a_second", "spawn.no_zombie");
+    verifies("progress.live", "isolate.cancel_is_a_message");
     const caller = new AbortController();
     const said: number[] = [];
     const enough = Promise.withResolvers<void>();
@@ -182,8 +182,10 @@ export function registerSuite(name: PeerName): void {
     caller.abort();
     assert.equal(await settled, "rejected");
     assert.ok(await children(peer, false), "nmap outlived its call");
+    // The process is gone a moment before the server has read its end.
     const { scans } = structured(await peer.call("scan_list", {}));
-    assert.equal(scans?.[0]?.status, "cancelled");
+    const { status } = await over(peer, scans?.[0]?.scan_id ?? "");
+    assert.equal(status, "cancelled");
   });
 
   test("a background scan can be followed, listed, cancelled and read", async (peer) => {

@@ -189,7 +189,8 @@ function startOnTerminal(prepared: Prepared): OnTerminal {
     .map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(" ");
   const child = new Deno.Command("script", {
     args: ["-qefc", quoted, "/dev/null"],
-    env: { ...prepared.env, TERM: "xterm" },
+    // An empty NO_COLOR is none: the test's own must not reach the command.
+    env: { NO_COLOR: "", TERM: "xterm", ...prepared.env },
     cwd: ROOT,
     stdin: "piped",
     stdout: "piped",
