@@ -241,7 +241,8 @@ export const REQUIREMENTS = [
   },
   {
     id: "spawn.no_zombie",
-    behaviour: "No zombie and no descendant of a child is left after its call",
+    behaviour:
+      "The child is gone after its call and no zombie is left; processes that it detached are for the sandbox",
     source: "issue 2",
   },
   {
