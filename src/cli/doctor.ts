@@ -6,7 +6,8 @@
 import { toAppError } from "@/error/app_error.ts";
 import { readConfig } from "@/config/boot.ts";
 import { readCatalogue } from "@/config/catalogue.ts";
-import { tooWide } from "@/isolate/own_grant.ts";
+import { queryPermission } from "@/isolate/grant.ts";
+import { ownGrantRules, tooWide } from "@/isolate/own_grant.ts";
 import { TOOL_NAMES, type ToolName } from "@/tools/tool.ts";
 import type { Capabilities } from "@/dispatch/engine.ts";
 import { Runtime } from "./runtime.ts";
@@ -106,14 +107,7 @@ async function configFinding(world: World): Promise<Finding> {
 }
 
 function permissionFinding(world: World): Finding {
-  const query = (descriptor: Deno.PermissionDescriptor) =>
-    Deno.permissions.querySync(descriptor).state;
-  const unwritable = [
-    `${world.root}/src`,
-    `${world.root}/config`,
-    `${world.root}/deno.json`,
-  ];
-  const wide = tooWide({ net: false, unwritable }, query);
+  const wide = tooWide(ownGrantRules(world.root), queryPermission);
   return {
     check: "permissions",
     state: wide.length === 0 ? "ok" : "broken",
@@ -158,7 +152,7 @@ async function engineFindings(world: World): Promise<readonly Finding[]> {
 /** After start-up main must not be able to spawn: asked of Deno, not of ourselves. */
 function spawnFinding(): Omit<Finding, "check"> {
   const able = TOOL_NAMES.filter((command) =>
-    Deno.permissions.querySync({ name: "run", command }).state === "granted"
+    queryPermission({ name: "run", command }) === "granted"
   );
   return able.length === 0
     ? {

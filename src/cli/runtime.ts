@@ -25,7 +25,8 @@ import { after } from "@/health/after.ts";
 import type { Health } from "@/health/health.ts";
 import { healthJson } from "@/health/health_json.ts";
 import { type IsolateEvent, Isolates } from "@/isolate/isolates.ts";
-import { refuseTooWide } from "@/isolate/own_grant.ts";
+import { queryPermission } from "@/isolate/grant.ts";
+import { ownGrantRules, refuseTooWide } from "@/isolate/own_grant.ts";
 import type { Programs } from "@/isolate/protocol.ts";
 import { configureLog, flushLog, log, type LogLevel } from "@/log/log.ts";
 import { LoopLag } from "@/metrics/loop_lag.ts";
@@ -129,12 +130,7 @@ export class Runtime implements Engine, AsyncDisposable {
     const loaded = await readConfig(world.env);
     const { config } = loaded;
     configureLog({ level: options.server ? logLevel(config) : "error" });
-    const unwritable = [
-      `${world.root}/src`,
-      `${world.root}/config`,
-      `${world.root}/deno.json`,
-    ];
-    refuseTooWide({ net: false, unwritable }, queryPermission);
+    refuseTooWide(ownGrantRules(world.root), queryPermission);
     for (const warning of loaded.warnings) {
       if (options.server) main.warn("configuration", { warning });
       else world.printError(`warning: ${warning}\n`);
@@ -310,12 +306,6 @@ export class Runtime implements Engine, AsyncDisposable {
 
 /** Health monitoring begins after the start, which it must not slow down. */
 const HEALTH_START_MS = 2_000;
-
-function queryPermission(
-  descriptor: Deno.PermissionDescriptor,
-): Deno.PermissionState {
-  return Deno.permissions.querySync(descriptor).state;
-}
 
 function findPrograms(path: string): Programs {
   const query = (command: string) => queryPermission({ name: "run", command });

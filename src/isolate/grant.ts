@@ -99,3 +99,15 @@ export function isSound(grants: Grants, program: string): boolean {
   return grants.others.length === 0 && grants.run.length === 1 &&
     grants.run[0] === program;
 }
+
+/**
+ * Asks Deno for the state of a permission.
+ *
+ * @param descriptor The permission.
+ * @returns Its state in the calling isolate.
+ */
+export function queryPermission(
+  descriptor: Deno.PermissionDescriptor,
+): Deno.PermissionState {
+  return Deno.permissions.querySync(descriptor).state;
+}

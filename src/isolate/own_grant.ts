@@ -36,6 +36,19 @@ const FOREIGN_HOSTS = words(
 );
 
 /**
+ * Gives what every command of this program is held to: no network, and no write to its own files.
+ *
+ * @param root Absolute path of the folder that holds `src` and `config`.
+ * @returns The rules.
+ */
+export function ownGrantRules(root: string): OwnGrantRules {
+  return {
+    net: false,
+    unwritable: [`${root}/src`, `${root}/config`, `${root}/deno.json`],
+  };
+}
+
+/**
  * Finds what the calling isolate may do beyond what its command needs.
  *
  * @param rules What the command needs.

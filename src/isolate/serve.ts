@@ -16,7 +16,7 @@ import type { Exit } from "@/spawn/exit.ts";
 import { spawn } from "@/spawn/spawn.ts";
 import type { Guardrails } from "@/tools/guardrails.ts";
 import type { Plan, Reader, Tool } from "@/tools/tool.ts";
-import { readGrants } from "./grant.ts";
+import { queryPermission, readGrants } from "./grant.ts";
 import { outcomeOf } from "./outcome.ts";
 import { Output, STDERR_TAIL_BYTES, Tail } from "./output.ts";
 import { parseAsk, parseBirth } from "./parse.ts";
@@ -80,9 +80,7 @@ export function serveTool<R>(
     }
     const server = new ToolServer(tool, lookups, birth, program, port);
     port.onmessage = (message: MessageEvent) => server.take(message.data);
-    const query = (descriptor: Deno.PermissionDescriptor) =>
-      Deno.permissions.querySync(descriptor).state;
-    const grants = readGrants(Object.values(birth.programs), query);
+    const grants = readGrants(Object.values(birth.programs), queryPermission);
     server.answer({ kind: "ready", tool: tool.name, grants });
   };
 }

@@ -7,6 +7,7 @@ import { AppError } from "@/error/app_error.ts";
 import { Scope } from "@/scope/scope.ts";
 import { parseTarget } from "@/scope/target.ts";
 import type { SafeText } from "@/spawn/argv.ts";
+import { foldExtraArgs } from "../extra_args.ts";
 import {
   choice,
   type Fields,
@@ -19,12 +20,7 @@ import {
 } from "../field.ts";
 import type { Guardrails } from "../guardrails.ts";
 import { TIMEOUT_FIELD } from "../timeout.ts";
-import {
-  EXTRA_ARGS_LENGTH_MAX,
-  foldFlags,
-  joinFolded,
-  tokenize,
-} from "../tokenizer.ts";
+import { EXTRA_ARGS_LENGTH_MAX } from "../tokenizer.ts";
 import { FLAG_FIELDS, FLAG_TABLE } from "./flags.ts";
 import { parseUrl, URL_LENGTH_MAX, type WebUrl } from "./url.ts";
 import {
@@ -134,7 +130,12 @@ export function parseRequest(
   input: unknown,
   guardrails: Guardrails,
 ): GobusterRequest {
-  const fields = foldExtraArgs(parseFields(GOBUSTER_FIELDS, input), guardrails);
+  const fields = foldExtraArgs(parseFields(GOBUSTER_FIELDS, input), {
+    tool: "gobuster",
+    fields: ALL_FIELDS,
+    flags: FLAG_TABLE,
+    lengthMax: guardrails.extraArgsLengthMax,
+  });
   refuseOtherModes(fields);
   const { mode } = fields;
   const url = mode === "dns" ? null : parseUrl(fields.target);
@@ -172,22 +173,6 @@ export function parseRequest(
  */
 export function triesOf(request: GobusterRequest): number {
   return (request.wordlist?.words ?? 0) * (1 + request.extensions.length);
-}
-
-function foldExtraArgs(
-  typed: Parsed<typeof GOBUSTER_FIELDS>,
-  guardrails: Guardrails,
-): All {
-  const { extra_args, ...rest } = typed;
-  if (extra_args === undefined) return parseFields(ALL_FIELDS, rest);
-  const lengthMax = guardrails.extraArgsLengthMax;
-  if (extra_args.length > lengthMax) {
-    throw refuse(
-      `extra_args has ${extra_args.length} characters, at most ${lengthMax} are taken here`,
-    );
-  }
-  const folded = foldFlags(tokenize(extra_args), FLAG_TABLE);
-  return parseFields(ALL_FIELDS, joinFolded(rest, folded));
 }
 
 /** gobuster would refuse or ignore these in its own way; a caller should hear of it before. */

@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { AppError } from "@/error/app_error.ts";
 import { Scope } from "@/scope/scope.ts";
 import {
   namesOf,
@@ -12,11 +11,11 @@ import {
   TARGETS_MAX,
   type TargetText,
 } from "@/scope/target.ts";
+import { foldExtraArgs } from "../extra_args.ts";
 import {
   type Fields,
   flag,
   integer,
-  type Parsed,
   parseFields,
   required,
   text,
@@ -33,9 +32,6 @@ import { TIMEOUT_FIELD } from "../timeout.ts";
 import {
   EXTRA_ARGS_LENGTH_MAX,
   type FlagTable,
-  foldFlags,
-  joinFolded,
-  tokenize,
   wholeNumber,
   yes,
 } from "../tokenizer.ts";
@@ -147,7 +143,12 @@ export function parseRequest(
   input: unknown,
   guardrails: Guardrails,
 ): MasscanRequest {
-  const fields = foldExtraArgs(parseFields(MASSCAN_FIELDS, input), guardrails);
+  const fields = foldExtraArgs(parseFields(MASSCAN_FIELDS, input), {
+    tool: "masscan",
+    fields: ALL_FIELDS,
+    flags: FLAG_TABLE,
+    lengthMax: guardrails.extraArgsLengthMax,
+  });
   const targets = fields.target.map(parseTarget);
   const scope = Scope.of(guardrails.scope);
   return {
@@ -161,23 +162,6 @@ export function parseRequest(
     ttl: fields.ttl,
     timeoutSeconds: fields.timeout_seconds,
   };
-}
-
-function foldExtraArgs(
-  typed: Parsed<typeof MASSCAN_FIELDS>,
-  guardrails: Guardrails,
-): Parsed<typeof ALL_FIELDS> {
-  const { extra_args, ...rest } = typed;
-  if (extra_args === undefined) return parseFields(ALL_FIELDS, rest);
-  const lengthMax = guardrails.extraArgsLengthMax;
-  if (extra_args.length > lengthMax) {
-    throw new AppError(
-      "invalid_arguments",
-      `Cannot use extra_args: it has ${extra_args.length} characters, at most ${lengthMax} are taken here`,
-    );
-  }
-  const folded = foldFlags(tokenize(extra_args), FLAG_TABLE);
-  return parseFields(ALL_FIELDS, joinFolded(rest, folded));
 }
 
 function refused(names: readonly string[], why: string) {

@@ -12,6 +12,7 @@ import {
   TARGETS_MAX,
   type TargetText,
 } from "@/scope/target.ts";
+import { foldExtraArgs } from "../extra_args.ts";
 import {
   choice,
   type Fields,
@@ -33,12 +34,7 @@ import {
   PORTS_LENGTH_MAX,
 } from "../ports.ts";
 import { TIMEOUT_FIELD } from "../timeout.ts";
-import {
-  EXTRA_ARGS_LENGTH_MAX,
-  foldFlags,
-  joinFolded,
-  tokenize,
-} from "../tokenizer.ts";
+import { EXTRA_ARGS_LENGTH_MAX } from "../tokenizer.ts";
 import { FLAG_FIELDS, FLAG_TABLE } from "./flags.ts";
 import { SCRIPT_CATEGORIES, SCRIPTS } from "./scripts.ts";
 
@@ -130,7 +126,12 @@ export function parseRequest(
   input: unknown,
   guardrails: Guardrails,
 ): NmapRequest {
-  const fields = foldExtraArgs(parseFields(NMAP_FIELDS, input), guardrails);
+  const fields = foldExtraArgs(parseFields(NMAP_FIELDS, input), {
+    tool: "nmap",
+    fields: ALL_FIELDS,
+    flags: FLAG_TABLE,
+    lengthMax: guardrails.extraArgsLengthMax,
+  });
   const targets = fields.target.map(parseTarget);
   const scope = Scope.of(guardrails.scope);
   const request: NmapRequest = {
@@ -154,22 +155,6 @@ export function parseRequest(
   };
   refuseContradictions(request);
   return request;
-}
-
-function foldExtraArgs(
-  typed: Parsed<typeof NMAP_FIELDS>,
-  guardrails: Guardrails,
-): All {
-  const { extra_args, ...rest } = typed;
-  if (extra_args === undefined) return parseFields(ALL_FIELDS, rest);
-  const lengthMax = guardrails.extraArgsLengthMax;
-  if (extra_args.length > lengthMax) {
-    throw refuse(
-      `extra_args has ${extra_args.length} characters, at most ${lengthMax} are taken here`,
-    );
-  }
-  const folded = foldFlags(tokenize(extra_args), FLAG_TABLE);
-  return parseFields(ALL_FIELDS, joinFolded(rest, folded));
 }
 
 function portFields(fields: All) {
