@@ -14,7 +14,7 @@ export interface Requirement {
   /** What holds, in a sentence that can be false. */
   readonly behaviour: string;
   /** Who asked for it. */
-  readonly source: "issue 2" | "DESIGN";
+  readonly source: "issue 2" | "issue 3" | "DESIGN";
 }
 
 /** Every promise, in the order of the issue. */
@@ -854,6 +854,175 @@ export const REQUIREMENTS = [
     id: "ci.run",
     behaviour: ".ci/run runs the test command of the README",
     source: "issue 2",
+  },
+  // The child's sandbox
+  {
+    id: "sandbox.one_source",
+    behaviour:
+      "Each sandbox has one launcher source; the three tools are names of it",
+    source: "issue 3",
+  },
+  {
+    id: "sandbox.real_programs_refused",
+    behaviour:
+      "The permission to run names launchers; Deno itself refuses the real scanners",
+    source: "issue 3",
+  },
+  {
+    id: "sandbox.choice_by_trial",
+    behaviour:
+      "sandbox/start chooses the strongest sandbox that works on this host by a real trial",
+    source: "issue 3",
+  },
+  {
+    id: "sandbox.choice_is_told",
+    behaviour:
+      "The choice and its reason stand in the start-up log, doctor, health and policy://guardrails; none is degraded",
+    source: "issue 3",
+  },
+  {
+    id: "sandbox.required",
+    behaviour:
+      "A server starts with no other sandbox than the configuration names, and with none at all not where one is required",
+    source: "issue 3",
+  },
+  {
+    id: "sandbox.root_keeps_raw_only",
+    behaviour:
+      "As root a scanner runs as a user of its own and keeps at most CAP_NET_RAW, and that only for raw scans",
+    source: "issue 3",
+  },
+  {
+    id: "sandbox.ordinary_user",
+    behaviour:
+      "An ordinary user's scanner runs in a user namespace and makes connect scans",
+    source: "issue 3",
+  },
+  {
+    id: "sandbox.limits",
+    behaviour:
+      "Each tool has limits of its own for processor time, address space, file size, processes, open files, wall time and output; they reach the scanner",
+    source: "issue 3",
+  },
+  {
+    id: "sandbox.limit_is_told",
+    behaviour: "A scan that reached a limit says which one and what raises it",
+    source: "issue 3",
+  },
+  {
+    id: "sandbox.launcher_takes_numbers",
+    behaviour:
+      "A launcher that is given anything but numbers as its limits starts nothing",
+    source: "issue 3",
+  },
+  {
+    id: "sandbox.seccomp.generated",
+    behaviour: "The seccomp filter is what its program generates",
+    source: "issue 3",
+  },
+  {
+    id: "sandbox.seccomp.allowlist",
+    behaviour:
+      "The seccomp filter allows what scans need, refuses the rest and kills the dangerous, on x86_64 and aarch64",
+    source: "issue 3",
+  },
+  {
+    id: "sandbox.doctor",
+    behaviour:
+      "doctor --sandbox makes the attempts and prints what held; each gets through where nothing holds it",
+    source: "issue 3",
+  },
+  {
+    id: "escape.shell",
+    behaviour: "A planted script runs no shell",
+    source: "issue 3",
+  },
+  {
+    id: "escape.read",
+    behaviour: "A planted script reads neither /etc/shadow nor a home",
+    source: "issue 3",
+  },
+  {
+    id: "escape.write",
+    behaviour: "A planted script writes nowhere but into its own small /tmp",
+    source: "issue 3",
+  },
+  {
+    id: "escape.processes",
+    behaviour: "A planted script sees no process of the host",
+    source: "issue 3",
+  },
+  {
+    id: "escape.fork_bomb",
+    behaviour:
+      "A scanner starts no further process, and threads up to its limit only",
+    source: "issue 3",
+  },
+  {
+    id: "escape.memory",
+    behaviour: "A scanner allocates no more than its limit",
+    source: "issue 3",
+  },
+  {
+    id: "escape.disk",
+    behaviour: "A scanner fills no disk",
+    source: "issue 3",
+  },
+  {
+    id: "escape.open_files",
+    behaviour: "A scanner opens no more files than its limit",
+    source: "issue 3",
+  },
+  {
+    id: "escape.ptrace",
+    behaviour: "A scanner traces neither the server nor anything else",
+    source: "issue 3",
+  },
+  {
+    id: "escape.own_port",
+    behaviour:
+      "A scanner in the egress guard reaches no port of the server's host",
+    source: "issue 3",
+  },
+  {
+    id: "escape.unix_socket",
+    behaviour:
+      "A scanner connects to no unix socket of the host, by path or by abstract name",
+    source: "issue 3",
+  },
+  {
+    id: "escape.setuid",
+    behaviour: "A setuid program gives a scanner no rights",
+    source: "issue 3",
+  },
+  {
+    id: "escape.outlives_kill",
+    behaviour:
+      "Nothing that a scanner started outlives a cancellation, or a server killed with SIGKILL, by more than a second",
+    source: "issue 3",
+  },
+  {
+    id: "egress.addresses",
+    behaviour:
+      "No packet of a scanner leaves the guard for an address that the configuration does not allow: TCP, UDP, ICMP, raw IP or raw frame",
+    source: "issue 3",
+  },
+  {
+    id: "egress.follows_config",
+    behaviour:
+      "The guard's rules follow the configuration; a broken one changes nothing",
+    source: "issue 3",
+  },
+  {
+    id: "egress.clean",
+    behaviour:
+      "The guard goes without a trace and comes up whole or not at all",
+    source: "issue 3",
+  },
+  {
+    id: "egress.counters",
+    behaviour: "The guard's counters are metrics where they can be read",
+    source: "issue 3",
   },
 ] as const satisfies readonly Requirement[];
 

@@ -34,12 +34,16 @@ interface Finding {
 }
 
 /**
- * Looks at tools, versions, raw sockets, permissions, isolates and configuration.
+ * Looks at tools, versions, sandbox, raw sockets, permissions, isolates and configuration; with
+ * `--sandbox` it tries to get out of the sandbox instead.
  *
  * @param world The process.
  * @returns 0 if nothing is broken, 3 otherwise.
  */
 export async function doctor(world: World): Promise<number> {
+  if (world.args.includes("--sandbox")) {
+    return await (await import("./doctor_sandbox.ts")).doctorSandbox(world);
+  }
   const findings: Finding[] = [runtimeFinding()];
   const config = await configFinding(world);
   findings.push(config, permissionFinding(world));
@@ -132,6 +136,7 @@ async function engineFindings(world: World): Promise<readonly Finding[]> {
         remedy: "",
       },
       { check: "spawn", ...spawnFinding() },
+      sandboxFinding(capabilities),
       ...capabilities.tools.map(toolFinding),
       rawFinding(capabilities),
       ...capabilities.tools.map(breakerFinding).filter((finding) =>
@@ -193,6 +198,25 @@ function toolFinding(
     found: version,
     remedy: tested ? "" : `tested with ${TESTED[name]}`,
   };
+}
+
+function sandboxFinding({ sandbox, tools }: Capabilities): Finding {
+  const { mode, reason } = sandbox;
+  const found = `${mode}; ${reason}`;
+  if (mode === "none" || mode === "bare") {
+    const remedy = "install bubblewrap (scripts/setup.sh), allow user " +
+      "namespaces, or run the server in a container";
+    return { check: "sandbox", state: "warning", found, remedy };
+  }
+  // A sandbox that does not start was named by the configuration: auto would have passed it over.
+  return tools.every(({ version }) => version === null)
+    ? {
+      check: "sandbox",
+      state: "broken",
+      found,
+      remedy: "set sandbox.mode: auto, or mend what is missing",
+    }
+    : { check: "sandbox", state: "ok", found, remedy: "" };
 }
 
 function rawFinding({ rawSockets }: Capabilities): Finding {

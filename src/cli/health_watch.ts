@@ -15,12 +15,14 @@ import {
   isolatesCheck,
   loadCheck,
   loopLagCheck,
+  sandboxCheck,
   systemMemoryCheck,
   toolCheck,
 } from "@/health/checks.ts";
 import { Health } from "@/health/health.ts";
 import type { Isolates } from "@/isolate/isolates.ts";
 import type { Log } from "@/log/log.ts";
+import type { Sandbox } from "@/spawn/launcher.ts";
 import { TOOL_NAMES, type ToolName } from "@/tools/tool.ts";
 import { statfs } from "node:fs/promises";
 
@@ -30,6 +32,7 @@ export interface HealthSources {
   readonly isolates: Isolates;
   readonly host: Host;
   readonly breakers: Breakers<ToolName>;
+  readonly sandbox: Sandbox;
   readonly loopLagMs: () => number;
   readonly log: Log;
 }
@@ -65,12 +68,13 @@ export function healthWatch(sources: HealthSources): Health {
 }
 
 function checks(
-  { config, isolates, host, breakers, loopLagMs }: HealthSources,
+  { config, isolates, host, breakers, sandbox, loopLagMs }: HealthSources,
 ): readonly Check[] {
   const { health, state } = config;
   const memoryFloor = 1 - health.memory_max_percent / 100;
   return [
     isolatesCheck(() => isolates.states()),
+    sandboxCheck(sandbox),
     breakersCheck(() => breakers.statistics()),
     loopLagCheck(loopLagMs, {
       degradedAbove: health.event_loop_lag_max_ms,

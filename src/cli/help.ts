@@ -12,6 +12,7 @@ const TEXT =
   deno task scan TOOL TARGET [...]     scan once: scan nmap 127.0.0.1 --ports 1-1024
   deno task plan TOOL TARGET [...]     what a scan would do; nothing is sent
   deno task doctor                     what this host can do, and what to mend
+  deno task doctor --sandbox           tries to get out of the sandbox, and says what held
   deno task config print               the configuration in force and where it comes from
   deno task config check FILE          whether a file can be used
   deno task config default             every key with its default, range and variable

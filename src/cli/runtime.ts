@@ -15,7 +15,7 @@ import { readCatalogue } from "@/config/catalogue.ts";
 import { guardrailsOf } from "@/config/guardrails.ts";
 import type { ConfigWatcher } from "@/config/reload.ts";
 import type { LoadedConfig } from "@/config/resolve.ts";
-import type { Config } from "@/config/schema.ts";
+import { type Config, SANDBOX_TRIAL_VARIABLE } from "@/config/schema.ts";
 import type { Call } from "@/dispatch/call.ts";
 import { Dispatcher, type DispatchEvent } from "@/dispatch/dispatch.ts";
 import type { CallAnswer, Capabilities, Engine } from "@/dispatch/engine.ts";
@@ -34,6 +34,7 @@ import { Metrics } from "@/metrics/metrics.ts";
 import { Permits, type PermitsOptions } from "@/permits/permits.ts";
 import { MemoryScans } from "@/scans/memory.ts";
 import type { Scan, ScanFilter } from "@/scans/scan.ts";
+import { type Sandbox, sandboxOf } from "@/spawn/launcher.ts";
 import { findProgram } from "@/spawn/program.ts";
 import { TOOL_NAMES, type ToolName } from "@/tools/tool.ts";
 import { SCRIPTS } from "@/tools/nmap/scripts.ts";
@@ -52,6 +53,7 @@ export interface RuntimeOptions {
 /** The composed engine. */
 export class Runtime implements Engine, AsyncDisposable {
   readonly #world: World;
+  readonly #sandbox: Sandbox;
   readonly #isolates: Isolates;
   readonly #host: Host;
   readonly #breakers: Breakers<ToolName>;
@@ -70,10 +72,11 @@ export class Runtime implements Engine, AsyncDisposable {
     world: World,
     loaded: LoadedConfig,
     rules: Rules,
-    programs: Programs,
+    { programs, sandbox }: Caged,
   ) {
     const { config } = loaded;
     this.#world = world;
+    this.#sandbox = sandbox;
     this.#loaded = loaded;
     this.#rules = rules;
     this.#isolates = Isolates.start({
@@ -135,9 +138,11 @@ export class Runtime implements Engine, AsyncDisposable {
       if (options.server) main.warn("configuration", { warning });
       else world.printError(`warning: ${warning}\n`);
     }
+    const caged = findPrograms(world, config);
+    if (options.server) logSandbox(caged.sandbox);
     const rules = await readRules(config);
     await makeStateFolder(config.state.folder);
-    const runtime = new Runtime(world, loaded, rules, findPrograms(world.path));
+    const runtime = new Runtime(world, loaded, rules, caged);
     try {
       await Promise.all([runtime.#isolates.ready(), runtime.#breakers.load()]);
     } catch (thrown) {
@@ -169,6 +174,7 @@ export class Runtime implements Engine, AsyncDisposable {
     const nmap = probes.get("nmap");
     return {
       guardrails: this.#rules.guardrails,
+      sandbox: this.#sandbox,
       rawSockets: nmap?.kind === "present" ? nmap.rawSockets : null,
       tools: TOOL_NAMES.map((name) => {
         const probe = probes.get(name);
@@ -286,6 +292,7 @@ export class Runtime implements Engine, AsyncDisposable {
         isolates: this.#isolates,
         host: this.#host,
         breakers: this.#breakers,
+        sandbox: this.#sandbox,
         loopLagMs: () => this.#lag.worstMs,
         log: log("health"),
       })
@@ -307,12 +314,32 @@ export class Runtime implements Engine, AsyncDisposable {
 /** Health monitoring begins after the start, which it must not slow down. */
 const HEALTH_START_MS = 2_000;
 
-function findPrograms(path: string): Programs {
+/** The permitted programs, and the sandbox that they are launchers of. */
+interface Caged {
+  readonly programs: Programs;
+  readonly sandbox: Sandbox;
+}
+
+function findPrograms(world: World, config: Config): Caged {
   const query = (command: string) => queryPermission({ name: "run", command });
-  const found = TOOL_NAMES.map((name) =>
-    [name, findProgram(name, path, query)] as const
+  const programs: Partial<Record<ToolName, string>> = {};
+  for (const name of TOOL_NAMES) {
+    const program = findProgram(name, world.path, query);
+    if (program !== null) programs[name] = program;
+  }
+  const { mode, required } = config.sandbox;
+  const trial = world.env[SANDBOX_TRIAL_VARIABLE] ?? "";
+  const sandbox = sandboxOf(
+    Object.values(programs),
+    { mode, required },
+    trial.replace(/[^\x20-\x7e]/g, "").slice(0, 500),
   );
-  return Object.fromEntries(found.filter(([, program]) => program !== null));
+  return { programs, sandbox };
+}
+
+function logSandbox({ mode, reason }: Sandbox): void {
+  const level = mode === "none" || mode === "bare" ? "warn" : "info";
+  main[level]("sandbox", { mode, reason });
 }
 
 /** A host that forbids it loses what outlives the process and nothing else. */

@@ -49,6 +49,14 @@ export function nothing(_text: string): null {
   return null;
 }
 
+/** A plain address. */
+export function addressComplaint(text: string): string | null {
+  if (parseAddress(text) !== null) return null;
+  return `${
+    shown(text)
+  } is no address; write one such as 10.0.0.53 or fd00::53`;
+}
+
 /** The host that a server listens on. */
 export function hostComplaint(text: string): string | null {
   if (text === "localhost" || parseAddress(text) !== null) return null;

@@ -5,7 +5,7 @@
  * @module
  */
 import { shown } from "@/tools/field.ts";
-import { FILE_VARIABLE, KEYS, SECTIONS } from "./schema.ts";
+import { ENVIRONMENT_NAMES, KEYS, SECTIONS } from "./schema.ts";
 import type { Key } from "./key.ts";
 import { nearest } from "./suggest.ts";
 
@@ -81,7 +81,7 @@ export function strayVariables(
     `MCP_${section.toUpperCase()}_`
   );
   return Object.keys(env).flatMap((name) => {
-    if (name === FILE_VARIABLE || known.includes(name)) return [];
+    if (ENVIRONMENT_NAMES.includes(name)) return [];
     if (!prefixes.some((prefix) => name.startsWith(prefix))) return [];
     const guess = nearest(
       name.toLowerCase(),

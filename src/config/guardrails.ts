@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Guardrails } from "@/tools/guardrails.ts";
+import type { Guardrails, ToolLimits } from "@/tools/guardrails.ts";
 import type { Wordlist } from "./catalogue.ts";
 import type { Config } from "./schema.ts";
 
@@ -19,7 +19,7 @@ export function guardrailsOf(
   config: Config,
   wordlists: readonly Wordlist[],
 ): Guardrails {
-  const { tool, security, nmap, masscan, gobuster } = config;
+  const { tool, security, sandbox, nmap, masscan, gobuster } = config;
   return {
     scope: {
       allowedSubnets: [...security.allowed_subnets],
@@ -32,7 +32,9 @@ export function guardrailsOf(
     timeoutSecondsMax: tool.max_timeout,
     outputBytesMax: security.max_output_bytes,
     extraArgsLengthMax: security.max_extra_args_length,
+    egressGuard: sandbox.egress_guard,
     nmap: {
+      limits: limitsOf(nmap),
       paceDefault: nmap.pace,
       paces: [...nmap.allowed_paces],
       timingDefault: nmap.timing,
@@ -43,6 +45,7 @@ export function guardrailsOf(
       scriptNames: [...nmap.allowed_scripts],
     },
     masscan: {
+      limits: limitsOf(masscan),
       rateDefault: masscan.default_rate,
       rateMax: masscan.max_rate,
       passes: masscan.passes,
@@ -50,6 +53,7 @@ export function guardrailsOf(
       portsMax: masscan.max_ports,
     },
     gobuster: {
+      limits: limitsOf(gobuster),
       threadsDefault: gobuster.default_threads,
       threadsMax: gobuster.max_threads,
       wordlists: wordlists.map(({ name, path, words }) => ({
@@ -61,5 +65,17 @@ export function guardrailsOf(
       resolver: gobuster.resolver,
       requestTimeoutSeconds: gobuster.request_timeout_seconds,
     },
+  };
+}
+
+function limitsOf(tool: Config["nmap" | "masscan" | "gobuster"]): ToolLimits {
+  return {
+    cpuSeconds: tool.limit_cpu_seconds,
+    addressSpaceBytes: tool.limit_address_space_bytes,
+    fileBytes: tool.limit_file_bytes,
+    processes: tool.limit_processes,
+    openFiles: tool.limit_open_files,
+    wallSeconds: tool.limit_wall_seconds,
+    outputBytes: tool.limit_output_bytes,
   };
 }

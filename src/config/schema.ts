@@ -8,6 +8,7 @@
  */
 import { PACES } from "@/tools/guardrails.ts";
 import {
+  addressComplaint,
   hostComplaint,
   nothing,
   resolverComplaint,
@@ -31,6 +32,72 @@ import {
 
 const KIB = 1_024;
 const MIB = 1_024 * KIB;
+
+/** The defaults of a tool's limits. */
+interface LimitDefaults {
+  readonly addressSpaceBytes: number;
+  readonly processes: number;
+  readonly openFiles: number;
+}
+
+/** What a tool's process may use: the same keys for every tool. */
+function limits(
+  { addressSpaceBytes, processes, openFiles }: LimitDefaults,
+): Readonly<Record<`limit_${LimitKey}`, Key<number>>> {
+  return {
+    limit_cpu_seconds: integer(
+      1_800,
+      1,
+      86_400,
+      "Most seconds of processor time of one run of it, over all its threads.",
+    ),
+    limit_address_space_bytes: integer(
+      addressSpaceBytes,
+      128 * MIB,
+      64 * 1_024 * MIB,
+      "Most bytes of its address space.",
+    ),
+    limit_file_bytes: integer(
+      MIB,
+      4 * KIB,
+      1_024 * MIB,
+      "Most bytes of a file that it writes, and of its /tmp.",
+    ),
+    limit_processes: integer(
+      processes,
+      4,
+      4_096,
+      "Most processes and threads of it at once.",
+    ),
+    limit_open_files: integer(
+      openFiles,
+      32,
+      65_536,
+      "Most files and sockets that it may have open.",
+    ),
+    limit_wall_seconds: integer(
+      86_400,
+      1,
+      86_400,
+      "Most seconds of one scan with it; tool.max_timeout holds as well.",
+    ),
+    limit_output_bytes: integer(
+      100 * MIB,
+      64 * KIB,
+      100 * MIB,
+      "Most bytes that it may print; security.max_output_bytes holds as well.",
+    ),
+  };
+}
+
+type LimitKey =
+  | "cpu_seconds"
+  | "address_space_bytes"
+  | "file_bytes"
+  | "processes"
+  | "open_files"
+  | "wall_seconds"
+  | "output_bytes";
 
 /** Every section with its keys. */
 export const SECTIONS = {
@@ -127,6 +194,27 @@ export const SECTIONS = {
       "Most characters of a call's extra_args; 0 allows none.",
     ),
   },
+  sandbox: {
+    mode: choice(
+      "auto",
+      ["auto", "bwrap", "gvisor", "none"],
+      "What the scanners run in. auto takes the strongest that works on this host.",
+    ),
+    required: flag(
+      false,
+      "Whether the server refuses to start where no sandbox works, instead of running the scanners with limits alone.",
+    ),
+    egress_guard: flag(
+      false,
+      "Whether the scanners run only in the network namespace that the egress guard makes. They run there wherever it exists; this refuses to run them anywhere else.",
+    ),
+    egress_resolvers: texts([], {
+      values: "of addresses",
+      complaint: addressComplaint,
+      description:
+        "Name servers that the egress guard lets the scanners ask (port 53), besides the networks that may be scanned.",
+    }),
+  },
   nmap: {
     enabled: flag(true, "Whether nmap may be called."),
     concurrency: integer(4, 1, 64, "Most nmap scans that run at once."),
@@ -172,6 +260,11 @@ export const SECTIONS = {
       complaint: scriptComplaint,
       description: "Scripts that a caller may name besides those categories.",
     }),
+    ...limits({
+      addressSpaceBytes: 2_048 * MIB,
+      processes: 16,
+      openFiles: 1_024,
+    }),
   },
   masscan: {
     enabled: flag(true, "Whether masscan may be called."),
@@ -201,6 +294,11 @@ export const SECTIONS = {
       "How long to wait for late answers after the last packet.",
     ),
     max_ports: integer(65_535, 1, 65_535, "Most ports of one scan."),
+    ...limits({
+      addressSpaceBytes: 2_048 * MIB,
+      processes: 32,
+      openFiles: 256,
+    }),
   },
   gobuster: {
     enabled: flag(true, "Whether gobuster may be called."),
@@ -235,6 +333,11 @@ export const SECTIONS = {
       300,
       "Seconds that one request of gobuster may take.",
     ),
+    ...limits({
+      addressSpaceBytes: 4_096 * MIB,
+      processes: 256,
+      openFiles: 1_024,
+    }),
   },
   breaker: {
     failure_threshold: integer(
@@ -389,9 +492,13 @@ export const KEYS: readonly NamedKey[] = Object.entries(SECTIONS).flatMap((
 /** The variable that names the configuration file. */
 export const FILE_VARIABLE = "MCP_CONFIG_FILE";
 
-/** Every environment variable that the configuration reads: what `--allow-env` has to name. */
+/** The variable by which `sandbox/start` says what it saw when it tried the sandboxes. */
+export const SANDBOX_TRIAL_VARIABLE = "MCP_SANDBOX_TRIAL";
+
+/** Every environment variable that is read: what `--allow-env` has to name. */
 export const ENVIRONMENT_NAMES: readonly string[] = [
   FILE_VARIABLE,
+  SANDBOX_TRIAL_VARIABLE,
   ...KEYS.map(({ variable }) => variable),
 ];
 
@@ -400,6 +507,8 @@ export const ENVIRONMENT_NAMES: readonly string[] = [
  * start: a listener does not move, and neither does a store under its scans.
  */
 export const START_ONLY: readonly KeyName[] = [
+  "sandbox.mode",
+  "sandbox.required",
   "server.transport",
   "server.host",
   "server.port",

@@ -6,6 +6,7 @@
 import type { ErrorBody } from "@/error/app_error.ts";
 import type { PlanBody } from "@/isolate/protocol.ts";
 import type { Scan, ScanFilter } from "@/scans/scan.ts";
+import type { Sandbox } from "@/spawn/launcher.ts";
 import type { Guardrails } from "@/tools/guardrails.ts";
 import type { ToolName } from "@/tools/tool.ts";
 import type { Call } from "./call.ts";
@@ -26,6 +27,8 @@ export type CallAnswer =
 /** What this server allows and what this host can do, for clients to read before they ask. */
 export interface Capabilities {
   readonly guardrails: Guardrails;
+  /** What the scanners run in. */
+  readonly sandbox: Sandbox;
   /** Null until the trial has ended. */
   readonly rawSockets: boolean | null;
   readonly tools: readonly {

@@ -184,6 +184,26 @@ export function isolatesCheck(
 }
 
 /**
+ * Looks at what the scanners run in: with no sandbox they have the rights of the server's user.
+ *
+ * @param sandbox The mode and why it was chosen.
+ * @returns The check.
+ */
+export function sandboxCheck(
+  { mode, reason }: { readonly mode: string; readonly reason: string },
+): Check {
+  const caged = mode !== "none" && mode !== "bare";
+  return figure("sandbox", "important", () => ({
+    status: caged ? "healthy" : "degraded",
+    message: caged
+      ? `the scanners run in ${mode}`
+      : "the scanners run in no sandbox",
+    remedy: "see what the doctor says of the sandbox",
+    detail: { mode, reason },
+  }));
+}
+
+/**
  * Looks at the circuit breakers.
  *
  * @param read Each breaker, by its tool.

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { Tail } from "@/spawn/tail.ts";
 import type { Reader } from "@/tools/tool.ts";
 
 /** Bytes of stderr's end that are kept for the log. */
@@ -60,26 +61,5 @@ export class Output {
 
   stderrTail(): string {
     return this.#stderr.text();
-  }
-}
-
-/** The last bytes of a stream. */
-export class Tail {
-  readonly #bytesMax: number;
-  #bytes = new Uint8Array(0);
-
-  constructor(bytesMax: number) {
-    this.#bytesMax = bytesMax;
-  }
-
-  add(bytes: Uint8Array): void {
-    const joined = new Uint8Array(this.#bytes.byteLength + bytes.byteLength);
-    joined.set(this.#bytes);
-    joined.set(bytes, this.#bytes.byteLength);
-    this.#bytes = joined.slice(-this.#bytesMax);
-  }
-
-  text(): string {
-    return new TextDecoder().decode(this.#bytes);
   }
 }

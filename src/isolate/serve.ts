@@ -13,12 +13,13 @@
 import { AppError, toAppError } from "@/error/app_error.ts";
 import type { Argv } from "@/spawn/argv.ts";
 import type { Exit } from "@/spawn/exit.ts";
-import { spawn } from "@/spawn/spawn.ts";
-import type { Guardrails } from "@/tools/guardrails.ts";
+import { spawn, type SpawnOptions } from "@/spawn/spawn.ts";
+import { Tail } from "@/spawn/tail.ts";
+import { type Guardrails, outputBytesMax } from "@/tools/guardrails.ts";
 import type { Plan, Reader, Tool } from "@/tools/tool.ts";
 import { queryPermission, readGrants } from "./grant.ts";
 import { outcomeOf } from "./outcome.ts";
-import { Output, STDERR_TAIL_BYTES, Tail } from "./output.ts";
+import { Output, STDERR_TAIL_BYTES } from "./output.ts";
 import { parseAsk, parseBirth } from "./parse.ts";
 import {
   type Answer,
@@ -89,6 +90,7 @@ class ToolServer<R> {
   readonly #tool: Tool<R>;
   readonly #lookups: Lookups;
   readonly #guardrails: Guardrails;
+  readonly #cage: Pick<SpawnOptions, "limits" | "egressGuard">;
   readonly #program: string;
   readonly #ownSession: boolean;
   readonly #port: MessagePort;
@@ -104,6 +106,10 @@ class ToolServer<R> {
     this.#tool = tool;
     this.#lookups = lookups;
     this.#guardrails = birth.guardrails;
+    this.#cage = {
+      limits: birth.guardrails[tool.name].limits,
+      egressGuard: birth.guardrails.egressGuard,
+    };
     this.#ownSession = birth.terminal;
     this.#program = program;
     this.#port = port;
@@ -211,7 +217,10 @@ class ToolServer<R> {
     const { targets, scanType } = plan;
     this.answer({ kind: "started", id: ask.id, argv, targets, scanType });
     const reader = this.#tool.reader(request, plan, () => performance.now());
-    const output = new Output(reader, this.#guardrails.outputBytesMax);
+    const output = new Output(
+      reader,
+      outputBytesMax(this.#tool.name, this.#guardrails),
+    );
     const ticker = setInterval(() => {
       const progress = reader.progress();
       this.answer({ kind: "progress", id: ask.id, progress });
@@ -219,6 +228,8 @@ class ToolServer<R> {
     try {
       const exit = await this.#runPasses(plan, reader, output, signal);
       return outcomeOf(exit, reader, output, {
+        tool: this.#tool.name,
+        limits: this.#cage.limits,
         argv,
         targets,
         scanType,
@@ -245,6 +256,7 @@ class ToolServer<R> {
         program: this.#program,
         ownSession: this.#ownSession,
         argv,
+        ...this.#cage,
         timeoutMs,
         outputBytesMax: output.bytesLeft,
         signal,
@@ -313,6 +325,7 @@ class ToolServer<R> {
       program: this.#program,
       ownSession: this.#ownSession,
       argv,
+      ...this.#cage,
       timeoutMs: LOOKUP_TIMEOUT_MS,
       outputBytesMax: LOOKUP_BYTES_MAX,
       signal,

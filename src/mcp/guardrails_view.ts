@@ -5,6 +5,7 @@
  * @module
  */
 import type { Capabilities } from "@/dispatch/engine.ts";
+import type { ToolLimits } from "@/tools/guardrails.ts";
 import { scope } from "./descriptions.ts";
 
 /**
@@ -16,7 +17,7 @@ import { scope } from "./descriptions.ts";
 export function guardrailsView(
   capabilities: Capabilities,
 ): Readonly<Record<string, unknown>> {
-  const { guardrails, rawSockets, tools } = capabilities;
+  const { guardrails, sandbox, rawSockets, tools } = capabilities;
   const { nmap, masscan, gobuster } = guardrails;
   return {
     summary: `May be scanned: ${scope(guardrails)}. Intrusive options are ${
@@ -35,7 +36,13 @@ export function guardrailsView(
     },
     output_bytes_max: guardrails.outputBytesMax,
     extra_args_length_max: guardrails.extraArgsLengthMax,
+    sandbox: {
+      mode: sandbox.mode,
+      reason: sandbox.reason,
+      egress_guard_required: guardrails.egressGuard,
+    },
     nmap: {
+      limits: limitsView(nmap.limits),
       pace_default: nmap.paceDefault,
       paces: nmap.paces,
       timing_default: nmap.timingDefault,
@@ -46,6 +53,7 @@ export function guardrailsView(
       script_names: nmap.scriptNames,
     },
     masscan: {
+      limits: limitsView(masscan.limits),
       rate_default: masscan.rateDefault,
       rate_max: masscan.rateMax,
       passes: masscan.passes,
@@ -53,6 +61,7 @@ export function guardrailsView(
       ports_max: masscan.portsMax,
     },
     gobuster: {
+      limits: limitsView(gobuster.limits),
       threads_default: gobuster.threadsDefault,
       threads_max: gobuster.threadsMax,
       wordlists: gobuster.wordlists.map(({ name, words }) => ({ name, words })),
@@ -67,5 +76,17 @@ export function guardrailsView(
       version,
       breaker,
     })),
+  };
+}
+
+function limitsView(limits: ToolLimits): Readonly<Record<string, number>> {
+  return {
+    cpu_seconds: limits.cpuSeconds,
+    address_space_bytes: limits.addressSpaceBytes,
+    file_bytes: limits.fileBytes,
+    processes: limits.processes,
+    open_files: limits.openFiles,
+    wall_seconds: limits.wallSeconds,
+    output_bytes: limits.outputBytes,
   };
 }

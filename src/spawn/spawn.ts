@@ -1,12 +1,17 @@
 /**
  * The one place that starts a process.
  *
- * A child gets a command line that {@linkcode Argv} built, no environment, no stdin and a working
- * directory in which nobody can create a file. Its output is read as it comes, counted, handed on
- * and forgotten here, so a flood costs no memory; past the cap the child is ended. It ends by
- * itself, by its deadline, by its caller, by its cap, or because its reader says that nothing more
- * will come: always by SIGTERM first, by SIGKILL after a grace period, and the promise resolves only
- * after the kernel has said that the process is gone.
+ * A child gets a command line that {@linkcode Argv} built, its limits as its whole environment, no
+ * stdin and a working directory in which nobody can create a file. Its output is read as it comes,
+ * counted, handed on and forgotten here, so a flood costs no memory; past the cap the child is ended.
+ * It ends by itself, by a limit that the kernel keeps, by its deadline, by its caller, by its cap, or
+ * because its reader says that nothing more will come. When we end it, it is by SIGTERM first and by
+ * SIGKILL after a grace period, and the promise resolves only after the kernel has said that the
+ * process is gone.
+ *
+ * The program is a launcher: it puts the scanner into its sandbox, and ends with everything that the
+ * scanner started, also when this process is killed. What a sandbox holds is argued in
+ * `sandbox/MODE/launch`.
  *
  * The working directory is `/proc`: a tool that drops a file where it stands (masscan's
  * `paused.conf` when a terminal's Ctrl-C reaches it) fails to, even as root.
@@ -16,14 +21,19 @@
  * which masscan and gobuster end as if they were done. It costs a start some milliseconds (a fork of
  * the whole process instead of a light spawn), so it is left out where there is no terminal.
  *
- * Should the whole process be killed, its children outlive it: a tool that takes SIGPIPE ends when it
- * next writes, and nmap, which ignores that signal, scans on to its own end.
- *
  * @module
  */
 import { AppError } from "@/error/app_error.ts";
 import { Argv } from "./argv.ts";
-import type { Exit } from "./exit.ts";
+import { type Exit, signalOf } from "./exit.ts";
+import { limitEnvironment, limitReached, type Limits } from "./limits.ts";
+import { Tail } from "./tail.ts";
+
+/** Bytes of stderr's end that are looked at for the reason of an end. */
+const REASON_BYTES = 4_096;
+
+/** Exit code of a launcher that starts nothing. */
+const LAUNCHER_REFUSED = 125;
 
 /** Time between SIGTERM and SIGKILL: small enough that a cancel is done within a second. */
 const KILL_GRACE_MS = 500;
@@ -45,6 +55,10 @@ export interface SpawnOptions {
   readonly program: string;
   /** The command line. */
   readonly argv: Argv;
+  /** What the kernel lets it use. */
+  readonly limits: Limits;
+  /** Whether it may run only where the egress guard filters its packets. */
+  readonly egressGuard: boolean;
   /**
    * Whether it must be kept away from the terminal of this process.
    *
@@ -70,11 +84,13 @@ export interface SpawnOptions {
  *
  * @param options What to run, within which limits, and where its output goes.
  * @returns How it ended; by then the process is gone.
- * @throws {AppError} `tool_unavailable` if it cannot be started, `internal` if it cannot be ended.
+ * @throws {AppError} `tool_unavailable` if it or its sandbox cannot be started, `internal` if it cannot
+ * be ended.
  */
 export async function spawn(options: SpawnOptions): Promise<Exit> {
   if (options.signal.aborted) return { kind: "cancelled" };
   const child = start(options);
+  const startedAt = performance.now();
   const ending = new Ending(child);
   const cancel = () => ending.begin({ kind: "cancelled" });
   const deadline = setTimeout(
@@ -92,17 +108,21 @@ export async function spawn(options: SpawnOptions): Promise<Exit> {
     options.stdout,
     overflow,
   );
+  const reason = new Tail(REASON_BYTES);
   const err = pump(
     child.stderr,
     options.outputBytesMax,
-    options.stderr,
+    (bytes) => {
+      reason.add(bytes);
+      options.stderr(bytes);
+    },
     overflow,
   );
   try {
     const status = await ending.reaped();
     await drain([out, err]);
-    return ending.exit ??
-      { kind: "exited", code: status.code, signal: status.signal };
+    const livedMs = performance.now() - startedAt;
+    return ending.exit ?? exitOf(status, reason.text(), livedMs, options);
   } finally {
     clearTimeout(deadline);
     clearInterval(poll);
@@ -115,6 +135,7 @@ function start(options: SpawnOptions): Deno.ChildProcess {
     return new Deno.Command(options.program, {
       args: [...Argv.tokensOf(options.argv)],
       clearEnv: true,
+      env: limitEnvironment(options.limits, options.egressGuard),
       detached: options.ownSession ?? true,
       cwd: WORKING_DIRECTORY,
       stdin: "null",
@@ -132,6 +153,36 @@ function start(options: SpawnOptions): Deno.ChildProcess {
       { detail: String(thrown), cause: thrown },
     );
   }
+}
+
+/** Judges the end of a child that ended by itself. */
+function exitOf(
+  status: Deno.CommandStatus,
+  stderr: string,
+  livedMs: number,
+  { argv, limits }: SpawnOptions,
+): Exit {
+  if (status.success) return { kind: "exited", code: 0, signal: null };
+  if (isLaunchFailure(status.code, stderr)) {
+    throw new AppError(
+      "tool_unavailable",
+      `Cannot start "${argv.toJSON()[0]}": its sandbox does not start; ` +
+        "the doctor says why",
+      { detail: stderr },
+    );
+  }
+  const signal = signalOf(status.code, status.signal);
+  const cores = navigator.hardwareConcurrency;
+  const limit = limitReached({ signal, stderr, livedMs, cores }, limits);
+  return limit === null
+    ? { kind: "exited", code: status.code, signal }
+    : { kind: "limit", limit };
+}
+
+/** Whether the launcher or what it starts the scanner with failed, and not the scanner. */
+function isLaunchFailure(code: number, stderr: string): boolean {
+  return code === LAUNCHER_REFUSED && stderr.startsWith("sandbox: ") ||
+    /^(?:bwrap|setpriv|prlimit|nsenter|runsc): /.test(stderr);
 }
 
 /** The end of a child that we bring about: begun once, with the first reason. */

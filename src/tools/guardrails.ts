@@ -5,6 +5,7 @@
  * @module
  */
 import type { ScopeRules } from "@/scope/rules.ts";
+import type { Limits } from "@/spawn/limits.ts";
 
 export type { ScopeRules };
 
@@ -13,6 +14,14 @@ export const PACES = ["restrained", "balanced", "fast"] as const;
 
 /** One of {@linkcode PACES}. */
 export type Pace = typeof PACES[number];
+
+/** What one tool's process may use: what the kernel keeps, and what `spawn` and the plan keep. */
+export interface ToolLimits extends Limits {
+  /** Most seconds of one scan, if less than `timeoutSecondsMax`. */
+  readonly wallSeconds: number;
+  /** Most bytes of stdout, and of stderr, if less than `outputBytesMax`. */
+  readonly outputBytes: number;
+}
 
 /** The rules of one server, for all three tools. Every number is already clamped. */
 export interface Guardrails {
@@ -26,7 +35,10 @@ export interface Guardrails {
   readonly outputBytesMax: number;
   /** Most characters of `extra_args`. */
   readonly extraArgsLengthMax: number;
+  /** Whether scanners may run only where the egress guard filters their packets. */
+  readonly egressGuard: boolean;
   readonly nmap: {
+    readonly limits: ToolLimits;
     readonly paceDefault: Pace;
     readonly paces: readonly Pace[];
     /** 0 to 4. */
@@ -41,6 +53,7 @@ export interface Guardrails {
     readonly scriptNames: readonly string[];
   };
   readonly masscan: {
+    readonly limits: ToolLimits;
     /** Packets a second. */
     readonly rateDefault: number;
     readonly rateMax: number;
@@ -51,6 +64,7 @@ export interface Guardrails {
     readonly portsMax: number;
   };
   readonly gobuster: {
+    readonly limits: ToolLimits;
     readonly threadsDefault: number;
     readonly threadsMax: number;
     /** Catalogue: a wordlist's name and the absolute real path of its file, with its line count. */
@@ -65,4 +79,38 @@ export interface Guardrails {
     /** Seconds one HTTP or DNS request may take. */
     readonly requestTimeoutSeconds: number;
   };
+}
+
+/** The tools that have limits of their own. */
+type Limited = "nmap" | "masscan" | "gobuster";
+
+/**
+ * Gives the most seconds of one scan.
+ *
+ * @param tool The tool.
+ * @param guardrails The rules.
+ * @returns The limit of all tools or the tool's own, whichever is less.
+ */
+export function timeoutSecondsMax(
+  tool: Limited,
+  guardrails: Guardrails,
+): number {
+  return Math.min(
+    guardrails.timeoutSecondsMax,
+    guardrails[tool].limits.wallSeconds,
+  );
+}
+
+/**
+ * Gives the most bytes of stdout, and of stderr, of one scan.
+ *
+ * @param tool The tool.
+ * @param guardrails The rules.
+ * @returns The limit of all tools or the tool's own, whichever is less.
+ */
+export function outputBytesMax(tool: Limited, guardrails: Guardrails): number {
+  return Math.min(
+    guardrails.outputBytesMax,
+    guardrails[tool].limits.outputBytes,
+  );
 }

@@ -5,8 +5,8 @@
  * @module
  */
 import { integer } from "./field.ts";
-import type { Guardrails } from "./guardrails.ts";
-import type { Verdict } from "./tool.ts";
+import { type Guardrails, timeoutSecondsMax } from "./guardrails.ts";
+import type { ToolName, Verdict } from "./tool.ts";
 import { allowed, refused } from "./verdict.ts";
 
 /** The field `timeout_seconds` of every tool. */
@@ -19,26 +19,28 @@ export const TIMEOUT_FIELD = integer(
 /**
  * Judges the deadline of a request.
  *
+ * @param tool The tool.
  * @param seconds What the request asks for, if anything.
  * @param guardrails Default and limit.
  * @returns The verdict `timeout`, and the deadline to use.
  */
 export function judgeTimeout(
+  tool: ToolName,
   seconds: number | undefined,
   guardrails: Guardrails,
 ): { verdict: Verdict; timeoutMs: number } {
-  const { timeoutSecondsDefault, timeoutSecondsMax } = guardrails;
-  const asked = seconds ?? Math.min(timeoutSecondsDefault, timeoutSecondsMax);
-  if (asked <= timeoutSecondsMax) {
+  const most = timeoutSecondsMax(tool, guardrails);
+  const asked = seconds ?? Math.min(guardrails.timeoutSecondsDefault, most);
+  if (asked <= most) {
     return {
-      verdict: allowed("timeout", `${asked} s, at most ${timeoutSecondsMax} s`),
+      verdict: allowed("timeout", `${asked} s, at most ${most} s`),
       timeoutMs: asked * 1000,
     };
   }
   const message =
-    `Cannot run for ${asked} s: the limit is ${timeoutSecondsMax} s; leave timeout_seconds out or use ${timeoutSecondsMax} or less`;
+    `Cannot run for ${asked} s: the limit is ${most} s; leave timeout_seconds out or use ${most} or less`;
   return {
     verdict: refused("timeout", "invalid_arguments", message),
-    timeoutMs: timeoutSecondsMax * 1000,
+    timeoutMs: most * 1000,
   };
 }

@@ -15,6 +15,7 @@ import type { Plan } from "@/tools/tool.ts";
 import { freePort } from "../support/network.ts";
 import { withTempDir } from "../support/temp_dir.ts";
 import { GUARDRAILS } from "../unit/tools/nmap_fixture.ts";
+import { CAGE } from "../support/limits.ts";
 
 const PROGRAM = findProgram(
   "gobuster",
@@ -71,6 +72,7 @@ async function run(
   const exit = await spawn({
     program: PROGRAM,
     argv,
+    ...CAGE,
     timeoutMs: 20_000,
     outputBytesMax: 1_048_576,
     signal: options.signal ?? new AbortController().signal,
@@ -435,6 +437,7 @@ Deno.test("versionArgv() makes gobuster say its version", async () => {
   await spawn({
     program: PROGRAM,
     argv: versionArgv(),
+    ...CAGE,
     timeoutMs: 5_000,
     outputBytesMax: 1_024,
     signal: new AbortController().signal,

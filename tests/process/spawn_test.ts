@@ -11,6 +11,7 @@ import type { Exit } from "@/spawn/exit.ts";
 import { spawn } from "@/spawn/spawn.ts";
 import { verifies } from "../requirements.ts";
 import { copyStandIn, type StandIn } from "../support/stand_ins.ts";
+import { CAGE } from "../support/limits.ts";
 
 const GRAMMAR: Grammar = {
   program: "nmap",
@@ -40,6 +41,7 @@ async function run(name: StandIn, limits: Limits = {}): Promise<Run> {
   const exit = await spawn({
     program: `${copy.path}/nmap`,
     argv: ARGV,
+    ...CAGE,
     timeoutMs: limits.timeoutMs ?? 20_000,
     outputBytesMax: limits.outputBytesMax ?? MIB,
     signal: limits.signal ?? new AbortController().signal,
@@ -102,6 +104,7 @@ Deno.test("spawn() kills a child that ignores SIGTERM, and says so only when it 
   const exit = await spawn({
     program: `${copy.path}/nmap`,
     argv: ARGV,
+    ...CAGE,
     timeoutMs: 20_000,
     outputBytesMax: MIB,
     signal: controller.signal,
@@ -132,6 +135,7 @@ Deno.test("spawn() starts nothing for a caller who has gone", async () => {
   const exit = await spawn({
     program: `${copy.path}/nmap`,
     argv: ARGV,
+    ...CAGE,
     timeoutMs: 1_000,
     outputBytesMax: MIB,
     signal: AbortSignal.abort(),
@@ -146,6 +150,7 @@ Deno.test("spawn() says that a missing program is unavailable, without its path"
   const failing = spawn({
     program: "/nowhere/nmap",
     argv: ARGV,
+    ...CAGE,
     timeoutMs: 1_000,
     outputBytesMax: MIB,
     signal: new AbortController().signal,
@@ -172,6 +177,7 @@ Deno.test("spawn() takes no command line that Argv did not build", async () => {
       spawn({
         program: "/nowhere/nmap",
         argv: argv as Argv,
+        ...CAGE,
         timeoutMs: 1_000,
         outputBytesMax: MIB,
         signal: new AbortController().signal,
@@ -190,6 +196,7 @@ Deno.test("spawn() gives a child no environment and no place to write", async ()
   const exit = await spawn({
     program: `${copy.path}/nmap`,
     argv: ARGV,
+    ...CAGE,
     timeoutMs: 10_000,
     outputBytesMax: MIB,
     signal: new AbortController().signal,

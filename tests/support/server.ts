@@ -8,13 +8,13 @@
  *
  * @module
  */
-import { ROOT, taskCommand } from "./task.ts";
+import { type Command, ROOT, taskCommand } from "./task.ts";
 
 /** How to start a server. */
 export interface ServerOptions {
   /** @default {"serve"} The task of `deno.json`. */
   readonly task?: string;
-  /** Folders that come first in its `PATH`: stand-ins. */
+  /** Folders that come first in its `PATH`: stand-ins. They run in no sandbox. */
   readonly path?: readonly string[];
   /** Variables besides those of this process. */
   readonly env?: Readonly<Record<string, string>>;
@@ -358,6 +358,26 @@ export interface Prepared {
   readonly env: Readonly<Record<string, string>>;
 }
 
+/** Chooses the sandbox, and stands in front of the commands that spawn. */
+const SANDBOX_START = "sandbox/start";
+
+/**
+ * Takes the command of a task apart. Where stand-ins come first on `PATH` they are what is to run, so
+ * no launcher may come before them.
+ */
+function serverCommand(
+  options: ServerOptions,
+): Command & { readonly start: readonly string[] } {
+  const command = taskCommand(options.task ?? "serve");
+  if (command.program !== SANDBOX_START) return { ...command, start: [] };
+  const [program = "", ...args] = command.args;
+  if (options.path === undefined) {
+    return { ...command, program, args, start: [SANDBOX_START] };
+  }
+  const env = { ...command.env, MCP_SANDBOX_MODE: "none" };
+  return { env, program, args, start: [] };
+}
+
 /**
  * Builds the command line of a server.
  *
@@ -365,7 +385,7 @@ export interface Prepared {
  * @returns The command line.
  */
 export function prepareServer(options: ServerOptions = {}): Prepared {
-  const command = taskCommand(options.task ?? "serve");
+  const command = serverCommand(options);
   const args = options.edit?.(command.args) ?? command.args;
   // PATH is put together by a shell that then becomes the program: a test needs no right to read the
   // environment, and the process that was started is the server.
@@ -376,6 +396,7 @@ export function prepareServer(options: ServerOptions = {}): Prepared {
     "sh",
     (options.path ?? []).map((folder) => `${folder}:`).join(""),
     ...options.wrap ?? [],
+    ...command.start,
     command.program,
     ...args,
     ...options.args ?? [],

@@ -56,7 +56,11 @@ export function planScan(request: GobusterRequest, context: PlanContext): Plan {
     : judgeServer(request, context);
   const wordlist = judgeWordlist(request, context);
   const threads = request.threads ?? guardrails.gobuster.threadsDefault;
-  const timeout = judgeTimeout(request.timeoutSeconds, guardrails);
+  const timeout = judgeTimeout(
+    "gobuster",
+    request.timeoutSeconds,
+    guardrails,
+  );
   const verdicts: readonly Verdict[] = [
     ...place.verdicts,
     wordlist.verdict,

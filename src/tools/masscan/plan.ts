@@ -64,7 +64,11 @@ export function planScan(request: MasscanRequest, context: PlanContext): Plan {
     retries: request.retries,
     ttl: request.ttl,
   };
-  const timeout = judgeTimeout(request.timeoutSeconds, guardrails);
+  const timeout = judgeTimeout(
+    "masscan",
+    request.timeoutSeconds,
+    guardrails,
+  );
   const verdicts: readonly Verdict[] = [
     ...judgement.verdicts,
     judgeLoopback(judgement, request),

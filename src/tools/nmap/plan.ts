@@ -45,7 +45,11 @@ export function planScan(request: NmapRequest, context: PlanContext): Plan {
     ? targets.reduce((sum, target) => sum + target.addressCount, 0)
     : judgement.addressCount;
   const settings = settle(request, context, hosts, targets[0]?.family ?? 4);
-  const timeout = judgeTimeout(request.timeoutSeconds, guardrails);
+  const timeout = judgeTimeout(
+    "nmap",
+    request.timeoutSeconds,
+    guardrails,
+  );
   const verdicts: readonly Verdict[] = [
     ...judgement.verdicts,
     family,

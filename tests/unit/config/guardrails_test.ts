@@ -13,7 +13,15 @@ security:
   max_network_size: 13
   max_output_bytes: 70000
   max_extra_args_length: 14
+sandbox: { egress_guard: true }
 nmap:
+  limit_cpu_seconds: 31
+  limit_address_space_bytes: 200000000
+  limit_file_bytes: 5000
+  limit_processes: 32
+  limit_open_files: 33
+  limit_wall_seconds: 34
+  limit_output_bytes: 80000
   pace: fast
   allowed_paces: [fast]
   timing: 1
@@ -22,8 +30,8 @@ nmap:
   max_ports: 17
   script_categories: [safe]
   allowed_scripts: [http-title]
-masscan: { default_rate: 18, max_rate: 19, passes: 3, wait_seconds: 4, max_ports: 20 }
-gobuster: { default_threads: 21, max_threads: 22, default_wordlist: mine, resolver: 127.0.0.1:53, request_timeout_seconds: 23 }
+masscan: { limit_processes: 41, default_rate: 18, max_rate: 19, passes: 3, wait_seconds: 4, max_ports: 20 }
+gobuster: { limit_processes: 42, default_threads: 21, max_threads: 22, default_wordlist: mine, resolver: 127.0.0.1:53, request_timeout_seconds: 23 }
 `;
   const { config } = loadConfig({ file: { name: "x.yaml", text }, env: {} });
   const list = { name: "mine", path: "/w/mine.txt", words: 9 };
@@ -40,7 +48,17 @@ gobuster: { default_threads: 21, max_threads: 22, default_wordlist: mine, resolv
     timeoutSecondsMax: 12,
     outputBytesMax: 70_000,
     extraArgsLengthMax: 14,
+    egressGuard: true,
     nmap: {
+      limits: {
+        cpuSeconds: 31,
+        addressSpaceBytes: 200_000_000,
+        fileBytes: 5_000,
+        processes: 32,
+        openFiles: 33,
+        wallSeconds: 34,
+        outputBytes: 80_000,
+      },
       paceDefault: "fast",
       paces: ["fast"],
       timingDefault: 1,
@@ -51,6 +69,15 @@ gobuster: { default_threads: 21, max_threads: 22, default_wordlist: mine, resolv
       scriptNames: ["http-title"],
     },
     masscan: {
+      limits: {
+        cpuSeconds: 1_800,
+        addressSpaceBytes: 2_147_483_648,
+        fileBytes: 1_048_576,
+        processes: 41,
+        openFiles: 256,
+        wallSeconds: 86_400,
+        outputBytes: 104_857_600,
+      },
       rateDefault: 18,
       rateMax: 19,
       passes: 3,
@@ -58,6 +85,15 @@ gobuster: { default_threads: 21, max_threads: 22, default_wordlist: mine, resolv
       portsMax: 20,
     },
     gobuster: {
+      limits: {
+        cpuSeconds: 1_800,
+        addressSpaceBytes: 4_294_967_296,
+        fileBytes: 1_048_576,
+        processes: 42,
+        openFiles: 1_024,
+        wallSeconds: 86_400,
+        outputBytes: 104_857_600,
+      },
       threadsDefault: 21,
       threadsMax: 22,
       wordlists: [list],

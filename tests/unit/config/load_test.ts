@@ -35,6 +35,21 @@ function valueOf({ config }: LoadedConfig, name: string): unknown {
   return Object.entries(keys ?? {}).find(([one]) => one === key)?.[1];
 }
 
+/** The limits of a tool's process, the same for every tool. */
+function limitRanges(
+  tool: string,
+): (readonly [name: string, minimum: number, maximum: number])[] {
+  return [
+    [`${tool}.limit_cpu_seconds`, 1, 86_400],
+    [`${tool}.limit_address_space_bytes`, 134_217_728, 68_719_476_736],
+    [`${tool}.limit_file_bytes`, 4_096, 1_073_741_824],
+    [`${tool}.limit_processes`, 4, 4_096],
+    [`${tool}.limit_open_files`, 32, 65_536],
+    [`${tool}.limit_wall_seconds`, 1, 86_400],
+    [`${tool}.limit_output_bytes`, 65_536, 104_857_600],
+  ];
+}
+
 /** Every number with its range, as literals: a change of the schema has to be made here, too. */
 const RANGES: readonly (readonly [
   name: string,
@@ -55,16 +70,19 @@ const RANGES: readonly (readonly [
   ["nmap.max_parallelism", 1, 100],
   ["nmap.top_ports", 1, 65_535],
   ["nmap.max_ports", 1, 65_535],
+  ...limitRanges("nmap"),
   ["masscan.concurrency", 1, 16],
   ["masscan.default_rate", 1, 100_000],
   ["masscan.max_rate", 1, 100_000],
   ["masscan.passes", 1, 5],
   ["masscan.wait_seconds", 1, 60],
   ["masscan.max_ports", 1, 65_535],
+  ...limitRanges("masscan"),
   ["gobuster.concurrency", 1, 64],
   ["gobuster.default_threads", 1, 100],
   ["gobuster.max_threads", 1, 100],
   ["gobuster.request_timeout_seconds", 1, 300],
+  ...limitRanges("gobuster"),
   ["breaker.failure_threshold", 1, 1_000],
   ["breaker.success_threshold", 1, 100],
   ["breaker.recovery_timeout_seconds", 1, 3_600],
@@ -198,7 +216,11 @@ Deno.test("loadConfig() merges section by section and replaces lists whole", () 
 Deno.test("loadConfig() takes each key from its one variable", () => {
   const names = KEYS.map(({ variable }) => variable);
   assert.equal(new Set(names).size, names.length);
-  assert.deepEqual(ENVIRONMENT_NAMES, ["MCP_CONFIG_FILE", ...names]);
+  assert.deepEqual(ENVIRONMENT_NAMES, [
+    "MCP_CONFIG_FILE",
+    "MCP_SANDBOX_TRIAL",
+    ...names,
+  ]);
   for (
     const name of [
       "MCP_SERVER_PORT",

@@ -6,6 +6,7 @@
 import { AppError } from "@/error/app_error.ts";
 import type { Guardrails } from "@/tools/guardrails.ts";
 import type { Plan, Tool } from "@/tools/tool.ts";
+import { LIMITS } from "../../support/limits.ts";
 
 /** Strict guardrails, written out: a changed default elsewhere changes no test. */
 export const GUARDRAILS: Guardrails = {
@@ -20,7 +21,9 @@ export const GUARDRAILS: Guardrails = {
   timeoutSecondsMax: 1800,
   outputBytesMax: 10_485_760,
   extraArgsLengthMax: 2048,
+  egressGuard: false,
   nmap: {
+    limits: LIMITS,
     paceDefault: "restrained",
     paces: ["restrained", "balanced"],
     timingDefault: 4,
@@ -31,6 +34,7 @@ export const GUARDRAILS: Guardrails = {
     scriptNames: ["skypev2-version"],
   },
   masscan: {
+    limits: LIMITS,
     rateDefault: 1000,
     rateMax: 10_000,
     passes: 2,
@@ -38,6 +42,7 @@ export const GUARDRAILS: Guardrails = {
     portsMax: 65_535,
   },
   gobuster: {
+    limits: LIMITS,
     threadsDefault: 10,
     threadsMax: 50,
     wordlists: [{

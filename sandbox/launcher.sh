@@ -1,0 +1,84 @@
+# What every launcher does first: it takes its limits, finds the real program, and enters the network
+# namespace of the egress guard. Sourced by sandbox/*/launch; sets `tool`, `program`, `root`, `raw`,
+# `shown`, `limits` and `enter`.
+#
+# A launcher stands where the scanner stood on PATH, so that `--allow-run=nmap` permits the launcher and
+# nothing else. It is fixed text around "$@": of its environment it takes the numbers below, of its
+# arguments a few hints, and it decides by them only what the sandbox leaves out.
+#
+# No command of this file starts a process: each costs a millisecond at every call.
+# shellcheck shell=sh disable=SC2034,SC3013 # Used by its callers; dash knows -ef.
+set -euf
+umask 022
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export PATH
+
+# The network namespace that `egress-guard up` makes.
+guard=/run/netns/security-mcp
+
+refuse() {
+  printf 'sandbox: %s\n' "$1" >&2
+  exit 125
+}
+
+# Limits come as plain numbers. A launcher that was given none starts nothing.
+for name in CPU_SECONDS ADDRESS_SPACE_BYTES FILE_SIZE_BYTES PROCESSES OPEN_FILES EGRESS_GUARD; do
+  eval "value=\${SANDBOX_$name-}"
+  case $value in
+    '' | *[!0-9]* | ????????????????*)
+      refuse "SANDBOX_$name is \"$value\"; it has to be a whole number of at most 15 digits"
+      ;;
+  esac
+done
+
+# Two seconds lie between the warning (SIGXCPU) and the end, for a program that takes the warning.
+limits="--cpu=$SANDBOX_CPU_SECONDS:$((SANDBOX_CPU_SECONDS + 2)) --as=$SANDBOX_ADDRESS_SPACE_BYTES
+  --fsize=$SANDBOX_FILE_SIZE_BYTES --nproc=$SANDBOX_PROCESSES --nofile=$SANDBOX_OPEN_FILES --core=0"
+
+# The real program, in the system's folders alone: these are what the sandboxes show to it.
+tool=${0##*/}
+program=
+for folder in /usr/local/sbin /usr/local/bin /usr/sbin /usr/bin; do
+  [ -n "$program" ] || [ ! -x "$folder/$tool" ] || program=$folder/$tool
+done
+case $tool in
+  nmap | masscan | gobuster) ;;
+  *) refuse "\"$tool\" is no scanner; start this by the name nmap, masscan or gobuster" ;;
+esac
+[ -n "$program" ] || refuse "$tool is not installed; run scripts/setup.sh"
+
+# Raw packets for masscan, and for nmap where its command line says so. Of the files outside /usr one is
+# shown: gobuster's wordlist, or to nmap the attempts of the doctor, which stand beside this file.
+raw=no
+shown=
+attempts=${0%/*}
+attempts=${attempts%/*}/escape.nse
+[ "$tool" != masscan ] || raw=yes
+for token in "$@"; do
+  case $tool$token in
+    nmap--privileged) raw=yes ;;
+    "nmap--script=$attempts") shown=$attempts ;;
+    gobuster--wordlist=/*.txt) shown=${token#--wordlist=} ;;
+  esac
+done
+[ -z "$shown" ] || [ -f "$shown" ] || refuse "the file \"$shown\" is not there"
+
+# Who we are: `Uid:` and the capabilities in effect, without starting a process to ask.
+root=no
+capabilities=0
+while read -r key value rest; do
+  case $key$value in
+    Uid:0) root=yes ;;
+    CapPrm:*) capabilities=$value ;;
+  esac
+done </proc/self/status
+
+# The guard's namespace is entered wherever there is one; a server that was started in it is there.
+enter=
+if [ -e "$guard" ] && [ ! /proc/self/ns/net -ef "$guard" ]; then
+  [ "$root" = yes ] ||
+    refuse "only root can enter the egress guard; start the server in its network namespace"
+  enter="nsenter --net=$guard --"
+elif [ "$SANDBOX_EGRESS_GUARD" != 0 ] && [ ! -e "$guard" ]; then
+  refuse "sandbox.egress_guard is set and there is no guard; run: deno task egress-guard up"
+fi
