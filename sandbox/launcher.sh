@@ -1,6 +1,6 @@
 # What every launcher does first: it takes its limits, finds the real program, and enters the network
 # namespace of the egress guard. Sourced by sandbox/*/launch; sets `tool`, `program`, `root`, `raw`,
-# `shown`, `limits` and `enter`.
+# `shown`, `etc`, `enter`, and the limits: each by its name, and all as prlimit takes them (`limits`).
 #
 # A launcher stands where the scanner stood on PATH, so that `--allow-run=nmap` permits the launcher and
 # nothing else. It is fixed text around "$@": of its environment it takes the numbers below, of its
@@ -31,9 +31,19 @@ for name in CPU_SECONDS ADDRESS_SPACE_BYTES FILE_SIZE_BYTES PROCESSES OPEN_FILES
   esac
 done
 
-# Two seconds lie between the warning (SIGXCPU) and the end, for a program that takes the warning.
-limits="--cpu=$SANDBOX_CPU_SECONDS:$((SANDBOX_CPU_SECONDS + 2)) --as=$SANDBOX_ADDRESS_SPACE_BYTES
-  --fsize=$SANDBOX_FILE_SIZE_BYTES --nproc=$SANDBOX_PROCESSES --nofile=$SANDBOX_OPEN_FILES --core=0"
+cpu_seconds=$SANDBOX_CPU_SECONDS
+memory_bytes=$SANDBOX_ADDRESS_SPACE_BYTES
+file_bytes=$SANDBOX_FILE_SIZE_BYTES
+processes=$SANDBOX_PROCESSES
+open_files=$SANDBOX_OPEN_FILES
+guarded=$SANDBOX_EGRESS_GUARD
+# The scanner needs no environment.
+unset SANDBOX_CPU_SECONDS SANDBOX_ADDRESS_SPACE_BYTES SANDBOX_FILE_SIZE_BYTES SANDBOX_PROCESSES \
+  SANDBOX_OPEN_FILES SANDBOX_EGRESS_GUARD
+
+# Two seconds lie between the warning (SIGXCPU) and the end, for a program that ignores the warning.
+limits="--cpu=$cpu_seconds:$((cpu_seconds + 2)) --as=$memory_bytes --fsize=$file_bytes
+  --nproc=$processes --nofile=$open_files --core=0"
 
 # The real program, in the system's folders alone: these are what the sandboxes show to it.
 tool=${0##*/}
@@ -63,6 +73,14 @@ for token in "$@"; do
 done
 [ -z "$shown" ] || [ -f "$shown" ] || refuse "the file \"$shown\" is not there"
 
+# What of /etc is shown, where it is there: names are looked up, libraries found and certificates checked
+# with these. Each costs a call a fifth of a millisecond.
+etc='hosts ld.so.cache localtime nsswitch.conf resolv.conf'
+case $tool in
+  nmap) etc="$etc alternatives" ;;
+  gobuster) etc="$etc ssl/certs" ;;
+esac
+
 # Who we are: `Uid:` and the capabilities in effect, without starting a process to ask.
 root=no
 capabilities=0
@@ -79,6 +97,6 @@ if [ -e "$guard" ] && [ ! /proc/self/ns/net -ef "$guard" ]; then
   [ "$root" = yes ] ||
     refuse "only root can enter the egress guard; start the server in its network namespace"
   enter="nsenter --net=$guard --"
-elif [ "$SANDBOX_EGRESS_GUARD" != 0 ] && [ ! -e "$guard" ]; then
+elif [ "$guarded" != 0 ] && [ ! -e "$guard" ]; then
   refuse "sandbox.egress_guard is set and there is no guard; run: deno task egress-guard up"
 fi

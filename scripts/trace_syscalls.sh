@@ -66,7 +66,7 @@ plain() {
 
 sweep() {
   scan masscan --range=10.77.2.10-10.77.2.13 --ports=22,80,6379,8080 --rate=500 --wait=2 \
-    --output-filename=- --output-format=list "$@"
+    --output-filename= --output-format=interactive --interactive "$@"
 }
 
 bash "$lab" up --trickle >/dev/null
@@ -78,7 +78,8 @@ raw -sS -sV -O -p 22,53,80,443,2222,6379,31337 10.77.2.10-15
 raw -sS -Pn --traceroute --defeat-rst-ratelimit -p 80 10.77.2.10
 raw -sS -Pn --top-ports=100 --min-rate=500 --max-rate=600 10.77.2.20-21
 raw -sU -sV -p 53,123,161 10.77.2.14
-raw -sA -sW -p 80 10.77.2.10
+raw -sA -p 80 10.77.2.10
+raw -sW -p 80 10.77.2.10
 raw -sO -p 1,6,17 10.77.2.10
 raw -sY -p 80 10.77.2.10
 raw -sn 10.77.2.0/28
@@ -93,6 +94,7 @@ raw --script='(vuln or auth or intrusive or malware) and not (external or broadc
 raw -6 --script='(default or safe or discovery) and not (external or broadcast)' \
   --script-timeout=20s -p 53,80 fd77:2::10
 plain -sT -sV --script=default -p 22,53,80,443,6379 10.77.2.10-14
+plain -sT --script=ssh-auth-methods,ssh2-enum-algos -p 22 10.77.2.12
 plain -sT -6 -p 53,80 fd77:2::10 ::1
 plain -sT -p 1-200 127.0.0.1
 plain -sL -R --dns-servers=10.77.2.14 web1.lab.internal nope.lab.internal 10.77.2.10
@@ -101,14 +103,14 @@ scan nmap --unprivileged -sT -sV -oX - -p 80 web1.lab.internal
 scan masscan --version
 sweep --banners=false
 sweep --banners=true --source-port=61212
-sweep --retries=2 --ttl=3 --output-format=json
+sweep --banners=false --retries=2 --ttl=3
 
 scan gobuster version
 set -- --wordlist="$work/words.txt" --threads=10 --timeout=10s --no-color
 scan gobuster dir --url=http://10.77.2.10/ --follow-redirect "$@"
 scan gobuster dir --url=https://10.77.2.11/ --no-tls-validation "$@"
 scan gobuster dir --url=http://web1.lab.internal/ "$@"
-scan gobuster dir --url=http://[fd77:2::10]/ "$@"
+scan gobuster dir '--url=http://[fd77:2::10]/' "$@"
 scan gobuster dns --domain=lab.internal --resolver=10.77.2.14 "$@"
 scan gobuster dns --domain=lab.internal "$@"
 scan gobuster vhost --url=http://10.77.2.10/ --append-domain --domain=lab.internal "$@"
@@ -135,7 +137,7 @@ awk 'NR == FNR { answer[$1] = $2; next } { print $1, $2, ($2 in answer ? answer[
 
 printf '\nArguments that the filter looks at, and those of prctl\n'
 cat "$work"/traces/*.calls | sed -nE \
-  -e 's/^(socket\([^)]*)\).*/\1)/p' \
+  -e 's/^(socket(pair)?\([^)]*)\).*/\1)/p' \
   -e 's/^ioctl\([0-9]+, ([A-Za-z0-9_]+).*/ioctl(\1)/p' \
   -e 's/^(clone|clone3)\(.*(flags=[A-Z_|0-9a-z]+).*/\1(\2)/p' \
   -e 's/^prctl\(([A-Z_0-9a-z]+).*/prctl(\1)/p' | sort | uniq -c

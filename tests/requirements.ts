@@ -214,7 +214,7 @@ export const REQUIREMENTS = [
   {
     id: "spawn.clean_environment",
     behaviour:
-      "A child gets no environment of the server, a fixed working directory and no standard input",
+      "A child gets its limits as its whole environment, a fixed working directory and no standard input",
     source: "DESIGN",
   },
   {

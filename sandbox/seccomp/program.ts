@@ -5,11 +5,11 @@
  * The program asks which machine the call came from, then finds the call's number in a binary tree of
  * ranges. On the way to a plain answer it reads nothing but the machine and the number: kernels since
  * 5.11 try each number once when the filter is loaded, and need not run it again for those that are
- * always allowed. Only clone, socket and ioctl look at an argument.
+ * always allowed. Only clone, socket, socketpair and ioctl look at an argument.
  *
- * An argument is 64 bits wide in a register, but the kernel takes these three as 32 bits and ignores
- * the rest, so only the lower half is looked at; a filter that compared all of it would be passed by a
- * bit that nobody reads.
+ * An argument is 64 bits wide in a register, but the kernel takes these as 32 bits and ignores the rest,
+ * so only the lower half is looked at; a filter that compared all of it would be passed by a bit that
+ * nobody reads.
  *
  * @module
  */
@@ -61,11 +61,16 @@ const CLONE_THREAD = 0x00010000;
 /** CLONE_PTRACE, CLONE_VFORK and every CLONE_NEW… that clone knows. */
 const CLONE_BEYOND_THREADS = 0x7e026000;
 
+const AF_UNIX = 1;
 const AF_INET = 2;
 const AF_INET6 = 10;
 const AF_NETLINK = 16;
 const AF_PACKET = 17;
 const NETLINK_ROUTE = 0;
+
+/** The part of a socket's type that is no flag. */
+const SOCKET_TYPE = 0xf;
+const SOCK_STREAM = 1;
 
 /** The byte of an ioctl's number that says whose it is: terminals ("T") and sockets. */
 const IOCTL_OWNER = 0x0000ff00;
@@ -129,6 +134,16 @@ export const ANSWERS: Readonly<Record<Answer | "refuse", Code>> = {
         ...branch(IF_EQUAL, NETLINK_ROUTE, allow, refuse),
       ], refuse),
     ),
+  ],
+  // socketpair(family, type, …). An end of a pair of datagram sockets could still send to every unix
+  // socket that it can name; the ends of a stream are connected for good.
+  pair: [
+    load(lowerHalf(0)),
+    ...branch(IF_EQUAL, AF_UNIX, [
+      load(lowerHalf(1)),
+      { code: AND, jt: 0, jf: 0, k: SOCKET_TYPE },
+      ...branch(IF_EQUAL, SOCK_STREAM, allow, refuse),
+    ], refuse),
   ],
   // ioctl(fd, number, …)
   device: [

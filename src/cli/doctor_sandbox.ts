@@ -15,7 +15,7 @@ import { queryPermission } from "@/isolate/grant.ts";
 import { Argv, type Grammar, SafeText } from "@/spawn/argv.ts";
 import type { Exit } from "@/spawn/exit.ts";
 import { launchedIn } from "@/spawn/launcher.ts";
-import { findProgram } from "@/spawn/program.ts";
+import { findPrograms } from "@/spawn/program.ts";
 import { spawn } from "@/spawn/spawn.ts";
 import { Tail } from "@/spawn/tail.ts";
 import { type Attempt, ATTEMPTS } from "./escape_attempts.ts";
@@ -74,8 +74,8 @@ export async function doctorSandbox(world: World): Promise<number> {
 
 function findNmap({ path }: World): string {
   const query = (command: string) => queryPermission({ name: "run", command });
-  const nmap = findProgram("nmap", path, query);
-  if (nmap !== null) return nmap;
+  const [nmap] = findPrograms("nmap", path, query);
+  if (nmap !== undefined) return nmap;
   throw new AppError(
     "tool_unavailable",
     "Cannot try the sandbox: the attempts are scripts for nmap, which is not installed; run scripts/setup.sh",

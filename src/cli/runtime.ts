@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { AppError } from "@/error/app_error.ts";
 import { BREAKER_FILES, BreakerFile } from "@/breaker/breaker_file.ts";
 import type { BreakerOptions } from "@/breaker/breaker_options.ts";
 import { Breakers } from "@/breaker/breakers.ts";
@@ -35,7 +36,7 @@ import { Permits, type PermitsOptions } from "@/permits/permits.ts";
 import { MemoryScans } from "@/scans/memory.ts";
 import type { Scan, ScanFilter } from "@/scans/scan.ts";
 import { type Sandbox, sandboxOf } from "@/spawn/launcher.ts";
-import { findProgram } from "@/spawn/program.ts";
+import { findPrograms } from "@/spawn/program.ts";
 import { TOOL_NAMES, type ToolName } from "@/tools/tool.ts";
 import { SCRIPTS } from "@/tools/nmap/scripts.ts";
 import type { World } from "./world.ts";
@@ -138,7 +139,7 @@ export class Runtime implements Engine, AsyncDisposable {
       if (options.server) main.warn("configuration", { warning });
       else world.printError(`warning: ${warning}\n`);
     }
-    const caged = findPrograms(world, config);
+    const caged = findCaged(world, config);
     if (options.server) logSandbox(caged.sandbox);
     const rules = await readRules(config);
     await makeStateFolder(config.state.folder);
@@ -320,12 +321,19 @@ interface Caged {
   readonly sandbox: Sandbox;
 }
 
-function findPrograms(world: World, config: Config): Caged {
+function findCaged(world: World, config: Config): Caged {
   const query = (command: string) => queryPermission({ name: "run", command });
   const programs: Partial<Record<ToolName, string>> = {};
   for (const name of TOOL_NAMES) {
-    const program = findProgram(name, world.path, query);
-    if (program !== null) programs[name] = program;
+    const [program, ...others] = findPrograms(name, world.path, query);
+    if (others.length > 0) {
+      throw new AppError(
+        "internal",
+        `Cannot start: the process may run ${name} from more than one place; ` +
+          "start it with the flags of its task in deno.json",
+      );
+    }
+    if (program !== undefined) programs[name] = program;
   }
   const { mode, required } = config.sandbox;
   const trial = world.env[SANDBOX_TRIAL_VARIABLE] ?? "";

@@ -12,22 +12,22 @@
 export type QueryRun = (command: string) => Deno.PermissionState;
 
 /**
- * Finds the permitted path of a program.
+ * Finds the permitted paths of a program.
  *
  * @param name The program's bare name.
  * @param path The `PATH` that the process started with.
  * @param query Asks Deno.
- * @returns The absolute path, or null if the program is not installed or not permitted.
+ * @returns The absolute paths in the order of `PATH`: one for a program that is installed and
+ * permitted. More than one means that more was granted than a bare name.
  */
-export function findProgram(
+export function findPrograms(
   name: string,
   path: string,
   query: QueryRun,
-): string | null {
-  for (const folder of path.split(":")) {
-    if (!folder.startsWith("/")) continue;
-    const candidate = `${folder.replace(/\/+$/, "")}/${name}`;
-    if (query(candidate) === "granted") return candidate;
-  }
-  return null;
+): readonly string[] {
+  const candidates = path.split(":").filter((folder) => folder.startsWith("/"))
+    .map((folder) => `${folder.replace(/\/+$/, "")}/${name}`);
+  return [...new Set(candidates)].filter((candidate) =>
+    query(candidate) === "granted"
+  );
 }

@@ -17,6 +17,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<Benchmark>>> = {
   idle: async () => (await import("./start.ts")).idleMemory,
   calls: async () => (await import("./calls.ts")).calls,
   cancel: async () => (await import("./cancel.ts")).cancellation,
+  sandboxes: async () => (await import("./sandbox.ts")).sandboxes,
   big: async () => (await import("./memory.ts")).bigChild,
   memory: async () => (await import("./memory.ts")).manyCalls,
 };

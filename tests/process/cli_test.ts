@@ -303,6 +303,7 @@ Deno.test("doctor finds a sound host sound", async () => {
     "permissions",
     "isolates",
     "spawn",
+    "sandbox",
     "nmap",
     "masscan",
     "gobuster",
@@ -332,6 +333,7 @@ Deno.test("doctor names a remedy for all that is not good, and its exit code tel
   };
   assert.deepEqual(await look({ path: copy.path }), [
     3,
+    "sandbox warning",
     "nmap warning",
     "masscan broken",
   ]);

@@ -6,7 +6,7 @@
  */
 import assert from "node:assert/strict";
 import type { Exit } from "@/spawn/exit.ts";
-import { findProgram } from "@/spawn/program.ts";
+import { findPrograms } from "@/spawn/program.ts";
 import { spawn } from "@/spawn/spawn.ts";
 import { versionArgv } from "@/tools/gobuster/argv.ts";
 import { gobuster } from "@/tools/gobuster/tool.ts";
@@ -17,11 +17,11 @@ import { withTempDir } from "../support/temp_dir.ts";
 import { GUARDRAILS } from "../unit/tools/nmap_fixture.ts";
 import { CAGE } from "../support/limits.ts";
 
-const PROGRAM = findProgram(
+const [PROGRAM = "/usr/bin/gobuster"] = findPrograms(
   "gobuster",
   "/usr/bin:/usr/local/bin:/usr/sbin",
   (command) => Deno.permissions.querySync({ name: "run", command }).state,
-) ?? "/usr/bin/gobuster";
+);
 
 const WORDS = ["admin", "index", "www", "login", "secret", "mail", "nope"];
 

@@ -143,7 +143,7 @@ Deno.test("a descendant that holds the pipes holds no call open", async () => {
   assert.deepEqual(await descendantsOf(served.server.pid), []);
 });
 
-Deno.test("a tool has no environment, no input, no terminal, and leaves no file where it stands", async () => {
+Deno.test("a tool has its limits as its whole environment, no input, no terminal, and leaves no file where it stands", async () => {
   verifies("spawn.clean_environment");
   await using served = await serve("canned", {
     env: { MCP_SECRET_OF_THE_SERVER: "x", LD_LIBRARY_PATH: "/nowhere" },
@@ -167,7 +167,14 @@ Deno.test("a tool has no environment, no input, no terminal, and leaves no file 
   const inherited = seen.filter((line) =>
     /^[A-Za-z_]\w*=/.test(line) && !/^(?:PWD|OLDPWD|SHLVL|_)=/.test(line)
   );
-  assert.deepEqual(inherited, []);
+  assert.deepEqual(inherited.toSorted(), [
+    "SANDBOX_ADDRESS_SPACE_BYTES=2147483648",
+    "SANDBOX_CPU_SECONDS=1800",
+    "SANDBOX_EGRESS_GUARD=0",
+    "SANDBOX_FILE_SIZE_BYTES=1048576",
+    "SANDBOX_OPEN_FILES=1024",
+    "SANDBOX_PROCESSES=16",
+  ]);
   assert.ok(seen.includes("/proc") && seen.includes("/dev/null"), String(seen));
   assert.ok(!seen.includes("terminal"));
   for (const folder of [copy.path, ROOT]) {

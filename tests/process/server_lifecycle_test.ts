@@ -32,7 +32,10 @@ Deno.test("the commands that scan are started with the written flags, none of th
   verifies("serve.flags.pinned", "serve.no_net");
   for (const task of ["serve", "scan", "plan", "doctor", "selftest"]) {
     const { program, args, env } = taskCommand(task);
-    assert.deepEqual([program, ...args], ["deno", ...FLAGS, task]);
+    assert.deepEqual(
+      [program, ...args],
+      ["sandbox/start", "deno", ...FLAGS, task],
+    );
     assert.deepEqual(env, {});
   }
 });

@@ -1,10 +1,10 @@
 /**
- * How the one permitted path of a program is found.
+ * How the permitted paths of a program are found.
  *
  * @module
  */
 import assert from "node:assert/strict";
-import { findProgram } from "@/spawn/program.ts";
+import { findPrograms } from "@/spawn/program.ts";
 
 /** Permits some paths and remembers what was asked. */
 function permitting(...paths: string[]) {
@@ -16,35 +16,41 @@ function permitting(...paths: string[]) {
   return { asked, query };
 }
 
-Deno.test("findProgram() takes the first permitted path of PATH", () => {
-  const { asked, query } = permitting("/usr/bin/nmap", "/opt/nmap");
-  assert.equal(
-    findProgram("nmap", "/usr/local/bin:/usr/bin:/opt", query),
-    "/usr/bin/nmap",
+Deno.test("findPrograms() takes the permitted paths in the order of PATH", () => {
+  const { asked, query } = permitting("/opt/nmap", "/usr/bin/nmap");
+  assert.deepEqual(
+    findPrograms("nmap", "/usr/local/bin:/usr/bin:/opt:/usr/bin", query),
+    ["/usr/bin/nmap", "/opt/nmap"],
   );
-  assert.deepEqual(asked, ["/usr/local/bin/nmap", "/usr/bin/nmap"]);
+  assert.deepEqual(asked, [
+    "/usr/local/bin/nmap",
+    "/usr/bin/nmap",
+    "/opt/nmap",
+  ]);
 });
 
-Deno.test("findProgram() asks for absolute paths only", () => {
+Deno.test("findPrograms() asks for absolute paths only", () => {
   const { asked, query } = permitting("nmap", "./nmap", "bin/nmap");
-  assert.equal(findProgram("nmap", ":.:bin:../x:~/bin", query), null);
+  assert.deepEqual(findPrograms("nmap", ":.:bin:../x:~/bin", query), []);
   assert.deepEqual(asked, []);
 });
 
-Deno.test("findProgram() writes a folder's slashes once, the root's too", () => {
+Deno.test("findPrograms() writes a folder's slashes once, the root's too", () => {
   const { query } = permitting("/nmap", "/opt/tools/nmap");
-  assert.equal(findProgram("nmap", "/", query), "/nmap");
-  assert.equal(findProgram("nmap", "/opt/tools//", query), "/opt/tools/nmap");
+  assert.deepEqual(findPrograms("nmap", "/", query), ["/nmap"]);
+  assert.deepEqual(findPrograms("nmap", "/opt/tools//", query), [
+    "/opt/tools/nmap",
+  ]);
 });
 
-Deno.test("findProgram() finds nothing where nothing is permitted", () => {
+Deno.test("findPrograms() finds nothing where nothing is permitted", () => {
   const { query } = permitting();
-  assert.equal(findProgram("nmap", "/usr/bin:/bin", query), null);
-  assert.equal(findProgram("nmap", "", query), null);
+  assert.deepEqual(findPrograms("nmap", "/usr/bin:/bin", query), []);
+  assert.deepEqual(findPrograms("nmap", "", query), []);
 });
 
-Deno.test("findProgram() takes a denied or a partial state for no permission", () => {
+Deno.test("findPrograms() takes a denied or a partial state for no permission", () => {
   for (const state of ["denied", "prompt"] as const) {
-    assert.equal(findProgram("nmap", "/usr/bin", () => state), null);
+    assert.deepEqual(findPrograms("nmap", "/usr/bin", () => state), []);
   }
 });
