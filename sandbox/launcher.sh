@@ -1,6 +1,7 @@
 # What every launcher does first: it takes its limits, finds the real program, and enters the network
-# namespace of the egress guard. Sourced by sandbox/*/launch; sets `tool`, `program`, `root`, `raw`,
-# `shown`, `etc`, `enter`, and the limits: each by its name, and all as prlimit takes them (`limits`).
+# namespace of the egress guard. Sourced by sandbox/*/launch; sets `tool` and `program`, `raw`, `shown`
+# and `etc`, `user`, `uid` and `rights`, `tied`, `enter`, and the limits: each by its name, and all as
+# prlimit takes them (`limits`).
 #
 # A launcher stands where the scanner stood on PATH, so that `--allow-run=nmap` permits the launcher and
 # nothing else. It is fixed text around "$@": of its environment it takes the numbers below, of its
@@ -81,20 +82,47 @@ case $tool in
   gobuster) etc="$etc ssl/certs" ;;
 esac
 
-# Who we are: `Uid:` and the capabilities in effect, without starting a process to ask.
-root=no
-capabilities=0
+# Libraries live in /usr; older systems keep them beside it.
+link_libraries() {
+  for folder in bin sbin lib lib32 lib64 libx32; do
+    if [ -L "/$folder" ]; then
+      libraries="${libraries-} --symlink usr/$folder $1/$folder"
+    elif [ -d "/$folder" ]; then
+      libraries="${libraries-} --ro-bind /$folder $1/$folder"
+    fi
+  done
+}
+
+# Who we are: `Uid:` and the rights that we have, without starting a process to ask. Whoever is root of
+# a user namespace that knows no other users cannot become one of them.
+user=ordinary
+rights=0
 while read -r key value rest; do
   case $key$value in
-    Uid:0) root=yes ;;
-    CapPrm:*) capabilities=$value ;;
+    Uid:0) user=root ;;
+    CapPrm:*) rights=$value ;;
   esac
 done </proc/self/status
+read -r inside outside count </proc/self/uid_map || count=0
+if [ "$user" = root ] && [ "${count:-0}" -le 61178 ]; then
+  user=lone_root
+fi
+
+# A user id from a range that no one else uses, so that a limit on processes counts this scan's alone.
+uid=$((60578 + $$ % 600))
+
+# Whoever asks the kernel to end it with its parent does not see a parent that ended before it asked. So
+# the scanner starts only if by then this process is alive and still the child of the same parent.
+exec 7<"/proc/$$/stat"
+# shellcheck disable=SC2016 # It is a script for a shell in the sandbox.
+tied='read -r pid name state parent rest <&7 && [ "$state" != Z ] && [ "$parent" = "$0" ] || exit 125
+exec 7<&-
+exec "$@"'
 
 # The guard's namespace is entered wherever there is one; a server that was started in it is there.
 enter=
 if [ -e "$guard" ] && [ ! /proc/self/ns/net -ef "$guard" ]; then
-  [ "$root" = yes ] ||
+  [ "$user" = root ] ||
     refuse "only root can enter the egress guard; start the server in its network namespace"
   enter="nsenter --net=$guard --"
 elif [ "$guarded" != 0 ] && [ ! -e "$guard" ]; then

@@ -15,7 +15,7 @@ if (Deno.args[0] === "list") {
   const lines = GROUPS.flatMap(({ answer, calls }) =>
     Object.keys(calls).map((name) => `${name} ${answer}\n`)
   );
-  await Deno.stdout.write(new TextEncoder().encode(lines.join("")));
+  await new Blob(lines).stream().pipeTo(Deno.stdout.writable);
 } else {
   await Deno.writeFile(
     new URL("filter.bpf", import.meta.url),

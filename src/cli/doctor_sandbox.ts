@@ -67,7 +67,11 @@ export async function doctorSandbox(world: World): Promise<number> {
     show(world, launchedIn(nmap), rows);
     return rows.every(({ held }) => held) ? EXIT.ok : EXIT.failed;
   } catch (thrown) {
-    world.printError(`${toAppError(thrown).message}\n`);
+    const { message, detail } = toAppError(thrown);
+    // The words of the sandbox itself, for the operator alone.
+    world.printError(
+      `${message}\n${detail === undefined ? "" : `${detail}\n`}`,
+    );
     return EXIT.fault;
   }
 }
@@ -112,7 +116,7 @@ async function tried(attempt: Attempt, stage: Stage): Promise<Row> {
   return { attempt: what, expected, ...judged(exit, output.text()) };
 }
 
-function attemptArgv(name: string, { config, root }: Stage): Argv {
+function attemptArgv(name: string, { nmap, config, root }: Stage): Argv {
   const { addressSpaceBytes, fileBytes, openFiles } = cage(config).limits;
   const facts = [
     `attempt=${name}`,
@@ -120,6 +124,7 @@ function attemptArgv(name: string, { config, root }: Stage): Argv {
     `memory=${addressSpaceBytes}`,
     `file=${fileBytes}`,
     `files=${openFiles}`,
+    `own_kernel=${launchedIn(nmap) === "gvisor" ? 1 : 0}`,
   ].join(",");
   const script = `${root}/sandbox/escape.nse`;
   return Argv.build(GRAMMAR, [

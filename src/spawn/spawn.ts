@@ -25,15 +25,30 @@
  */
 import { AppError } from "@/error/app_error.ts";
 import { Argv } from "./argv.ts";
+import { Ends } from "./ends.ts";
 import { type Exit, signalOf } from "./exit.ts";
 import { limitEnvironment, limitReached, type Limits } from "./limits.ts";
-import { Tail } from "./tail.ts";
 
-/** Bytes of stderr's end that are looked at for the reason of an end. */
+/** Bytes of each end of stderr that are looked at for the reason of an end. */
 const REASON_BYTES = 4_096;
 
-/** Exit code of a launcher that starts nothing. */
+/** Exit code of a launcher that starts nothing, and what it then says first. */
 const LAUNCHER_REFUSED = 125;
+const REFUSAL = "sandbox: ";
+
+/** Exit codes of a shell that cannot start what it was to become; no scanner has them. */
+const NOT_STARTED = [126, 127];
+
+/**
+ * Refusals that a caller or an operator can act on, in the words of the launchers. They are literals
+ * because the scanner writes to the same stream: nothing that it says gets into a message.
+ */
+export const REFUSALS: readonly string[] = [
+  "sandbox.egress_guard is set and there is no guard; run: deno task egress-guard up",
+  "only root can enter the egress guard; start the server in its network namespace",
+  "gVisor lets no raw packets through: no masscan, and nmap with --unprivileged only",
+  "runsc 20221219 cannot do service detection or scripts; it takes a newer one",
+];
 
 /** Time between SIGTERM and SIGKILL: small enough that a cancel is done within a second. */
 const KILL_GRACE_MS = 500;
@@ -108,7 +123,7 @@ export async function spawn(options: SpawnOptions): Promise<Exit> {
     options.stdout,
     overflow,
   );
-  const reason = new Tail(REASON_BYTES);
+  const reason = new Ends(REASON_BYTES);
   const err = pump(
     child.stderr,
     options.outputBytesMax,
@@ -164,10 +179,14 @@ function exitOf(
 ): Exit {
   if (status.success) return { kind: "exited", code: 0, signal: null };
   if (isLaunchFailure(status.code, stderr)) {
+    const refusal = REFUSALS.find((one) =>
+      stderr.startsWith(`${REFUSAL}${one}\n`)
+    );
     throw new AppError(
       "tool_unavailable",
-      `Cannot start "${argv.toJSON()[0]}": its sandbox does not start; ` +
-        "the doctor says why",
+      `Cannot start "${argv.toJSON()[0]}": ${
+        refusal ?? "its sandbox does not start; doctor --sandbox says why"
+      }`,
       { detail: stderr },
     );
   }
@@ -181,7 +200,8 @@ function exitOf(
 
 /** Whether the launcher or what it starts the scanner with failed, and not the scanner. */
 function isLaunchFailure(code: number, stderr: string): boolean {
-  return code === LAUNCHER_REFUSED && stderr.startsWith("sandbox: ") ||
+  return code === LAUNCHER_REFUSED && stderr.startsWith(REFUSAL) ||
+    NOT_STARTED.includes(code) ||
     /^(?:bwrap|setpriv|prlimit|nsenter|runsc): /.test(stderr);
 }
 

@@ -8,6 +8,7 @@ import {
   isolatesCheck,
   loadCheck,
   loopLagCheck,
+  sandboxCheck,
   systemMemoryCheck,
   toolCheck,
 } from "@/health/checks.ts";
@@ -82,6 +83,24 @@ const TABLE: [string, Check, HealthStatus, RegExp][] = [
     "unhealthy",
     /^0 of 1/,
   ],
+  [
+    "a sandbox",
+    sandboxCheck({ mode: "bwrap", reason: "as configured" }),
+    "healthy",
+    /^the scanners run in bwrap$/,
+  ],
+  [
+    "no sandbox",
+    sandboxCheck({ mode: "none", reason: "as configured" }),
+    "degraded",
+    /^the scanners run in no sandbox; see what the doctor says/,
+  ],
+  [
+    "no launcher",
+    sandboxCheck({ mode: "bare", reason: "" }),
+    "degraded",
+    /^the scanners run in no sandbox/,
+  ],
   ["no isolates", isolatesCheck(() => ({})), "unhealthy", /^0 of 0/],
   [
     "breakers",
@@ -139,6 +158,7 @@ Deno.test("checks weigh as they should: without isolates nothing works", () => {
     event_loop: "important",
     tool_nmap: "important",
     isolates: "critical",
+    sandbox: "important",
     circuit_breakers: "important",
     dependency_database: "important",
   });
