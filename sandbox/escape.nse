@@ -60,13 +60,24 @@ function attempts.homes()
   readable({ "/root", "/home" })
 end
 
+-- Where the server's process is. In a container the server is process 1, and so is another process in
+-- the sandbox's own namespace.
+local function server_of(facts)
+  local path = "/proc/" .. facts.pid
+  local file = io.open(path .. "/comm")
+  local name = file and file:read("l")
+  if file then file:close() end
+  if name and name ~= "deno" then held("its number is another process's") end
+  return path
+end
+
 function attempts.server_files(facts)
-  local server = "/proc/" .. facts.pid
+  local server = server_of(facts)
   readable({ server .. "/cwd/deno.json", server .. "/root/etc/passwd" })
 end
 
 function attempts.server_memory(facts)
-  local server = "/proc/" .. facts.pid
+  local server = server_of(facts)
   readable({ server .. "/mem", server .. "/environ" })
 end
 

@@ -44,7 +44,7 @@ unset SANDBOX_CPU_SECONDS SANDBOX_ADDRESS_SPACE_BYTES SANDBOX_FILE_SIZE_BYTES SA
 
 # Two seconds lie between the warning (SIGXCPU) and the end, for a program that ignores the warning.
 limits="--cpu=$cpu_seconds:$((cpu_seconds + 2)) --as=$memory_bytes --fsize=$file_bytes
-  --nproc=$processes --nofile=$open_files --core=0"
+  --nproc=$processes --nofile=$open_files --core=0 --memlock=0"
 
 # The real program, in the system's folders alone: these are what the sandboxes show to it.
 tool=${0##*/}

@@ -11,10 +11,10 @@ deno_version=2.9.6
 
 # program:package pairs. What the server and its sandbox run:
 serve_programs='nmap:nmap masscan:masscan gobuster:gobuster bwrap:bubblewrap prlimit:util-linux ip:iproute2 nft:nftables'
-# What the tests' network lab serves; no service of these is started or left enabled.
-test_programs='bash:bash nginx:nginx-light dropbear:dropbear-bin redis-server:redis-server dnsmasq:dnsmasq-base openssl:openssl ps:procps'
-# The packages among these that bring a system service with them, by the service's name.
-test_services='nginx redis-server'
+# What the tests' network lab serves, a sandbox that is optional, and what builds and runs the image.
+test_programs='bash:bash nginx:nginx-light dropbear:dropbear-bin redis-server:redis-server dnsmasq:dnsmasq-base openssl:openssl ps:procps runsc:runsc debootstrap:debootstrap buildah:buildah podman:podman runc:runc'
+# The system services that packages among these bring, by package; none is started or left enabled.
+test_services='nginx-light:nginx redis-server:redis-server podman:podman podman:podman.socket podman:podman-restart podman:podman-auto-update podman:podman-auto-update.timer'
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 policy=/usr/sbin/policy-rc.d
@@ -28,8 +28,9 @@ usage() {
   cat <<'TEXT'
 Usage: scripts/setup.sh [--check] [--no-test]
 
-Installs what is missing: Deno 2.9.6, nmap, masscan, gobuster, bubblewrap, iproute2, nftables, the
-servers of the test lab (never started as services), and the npm packages of this repository.
+Installs what is missing: Deno 2.9.6, nmap, masscan, gobuster, bubblewrap, iproute2, nftables; for the
+tests gVisor (runsc), what builds the image, and the servers of the lab (never started as services); and
+the npm packages of this repository.
 
   --check     changes nothing; says what is there, and exits 1 where something is missing
   --no-test   leaves out what only the tests need
@@ -82,6 +83,7 @@ missing_packages() {
 # Debian starts a service as soon as its package is installed. For the time of the installation a
 # policy forbids that to the services of the lab; any other is asked of the policy that was there.
 hold_services() {
+  held=$1
   if [ -e "$policy" ] && ! grep -qs "$policy_mark" "$policy"; then
     as_root mv "$policy" "$policy.before-setup"
   fi
@@ -89,7 +91,7 @@ hold_services() {
   as_root tee "$policy" >/dev/null <<TEXT
 #!/bin/sh
 # $policy_mark
-case "\$1" in nginx | nginx.service | redis-server | redis-server.service) exit 101 ;; esac
+case " $held " in *" \${1%.service} "*) exit 101 ;; esac
 [ ! -x "$policy.before-setup" ] || exec "$policy.before-setup" "\$@"
 exit 0
 TEXT
@@ -115,13 +117,14 @@ apt() {
 # A service that was there before stays as its owner left it.
 disable_services() {
   for service in $1; do
+    case $service in *.*) unit=$service ;; *) unit=$service.service ;; esac
     if have systemctl; then
-      as_root systemctl --no-reload disable "$service.service" >/dev/null 2>&1 || true
+      as_root systemctl --no-reload disable "$unit" >/dev/null 2>&1 || true
     fi
     if have update-rc.d; then
       as_root env PATH="$PATH:/usr/sbin:/sbin" update-rc.d "$service" disable >/dev/null 2>&1 || true
     fi
-    as_root rm -f "/etc/systemd/system/multi-user.target.wants/$service.service"
+    as_root rm -f /etc/systemd/system/*.wants/"$unit"
     say "the service \"$service\" is installed for the tests, not started, and not enabled"
   done
 }
@@ -133,11 +136,11 @@ install_packages() {
   can_be_root ||
     fail "this needs root, and sudo is not there or refuses; as root run: apt-get install $packages"
   new_services=
-  for service in $test_services; do
-    case " $packages " in *" $service "* | *" $service-light "*) new_services="$new_services $service" ;; esac
+  for pair in $test_services; do
+    case " $packages " in *" ${pair%%:*} "*) new_services="$new_services ${pair#*:}" ;; esac
   done
   say "installing with apt: $packages"
-  [ -z "$new_services" ] || hold_services
+  [ -z "$new_services" ] || hold_services "$new_services"
   # The lists of a fresh or long idle system know no package, or one that is gone: then they are
   # refreshed, and only then.
   # shellcheck disable=SC2086 # Package names are ours and hold no spaces.

@@ -23,6 +23,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   doctor: async () => (await import("@/cli/doctor.ts")).doctor,
   config: async () => (await import("@/cli/config.ts")).config,
   selftest: async () => (await import("@/cli/selftest.ts")).selftest,
+  "egress-rules": async () =>
+    (await import("@/cli/egress_rules.ts")).egressRules,
 };
 
 function readEnv(): Record<string, string> {

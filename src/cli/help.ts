@@ -18,6 +18,7 @@ const TEXT =
   deno task config default             every key with its default, range and variable
   deno task selftest                   the hostile corpus against your configuration
   deno task demo                       a tour: server, client, scans and refusals on loopback
+  deno task egress-guard up|down|...   the scanners' network and its packet filter (root)
   deno task lab up|down|status|exec    a network of namespaces with real services
 
 scan and plan take the tool's own arguments as options:

@@ -22,6 +22,7 @@ import { Dispatcher, type DispatchEvent } from "@/dispatch/dispatch.ts";
 import type { CallAnswer, Capabilities, Engine } from "@/dispatch/engine.ts";
 import { Host } from "@/dispatch/host.ts";
 import { type Rules, rulesOf } from "@/dispatch/rules.ts";
+import { readCounters } from "@/egress/counters.ts";
 import { after } from "@/health/after.ts";
 import type { Health } from "@/health/health.ts";
 import { healthJson } from "@/health/health_json.ts";
@@ -308,6 +309,7 @@ export class Runtime implements Engine, AsyncDisposable {
       isolates: () => this.#isolates.states(),
       memory: () => Deno.memoryUsage(),
       loopLagMs: () => this.#lag.worstMs,
+      egress: () => readCounters(this.#loaded.config.state.folder, Date.now()),
     });
   }
 }

@@ -56,6 +56,18 @@ export interface ExecutionEnd {
   readonly traceId?: string | undefined;
 }
 
+/** Packets and their bytes. */
+export interface EgressCount {
+  readonly packets: number;
+  readonly bytes: number;
+}
+
+/** What the egress guard let out and what it held back. */
+export interface EgressCounts {
+  readonly accepted: EgressCount;
+  readonly dropped: EgressCount;
+}
+
 /** What an operator watches besides executions. Each is asked when metrics are read. */
 export interface MetricsSources {
   /** State `closed`, `half_open`, `open` or `forced_open` of each tool's breaker. */
@@ -79,6 +91,8 @@ export interface MetricsSources {
   };
   /** Worst lag of the event loop of late, in milliseconds. */
   readonly loopLagMs?: () => number;
+  /** What the egress guard counts, or null where that cannot be read. */
+  readonly egress?: () => Promise<EgressCounts | null>;
 }
 
 /** What {@linkcode Metrics} is made of. */
@@ -192,7 +206,8 @@ export class Metrics {
    * @returns The text.
    */
   async render(kind: ExpositionKind): Promise<string> {
-    return await exposition(this.#families(), kind);
+    const egress = egressFamilies(await this.#egress());
+    return await exposition([...this.#families(), ...egress], kind);
   }
 
   #count(tool: string, end: ExecutionEnd): void {
@@ -215,6 +230,15 @@ export class Metrics {
     if (traceId === undefined || !/^[0-9a-f]{32}$/.test(traceId)) return;
     const timestamp = this.#wallNow() / 1000;
     return { labelSet: { trace_id: traceId }, value, timestamp };
+  }
+
+  /** A source that fails shows nothing, like those of the gauges. */
+  async #egress(): Promise<EgressCounts | null> {
+    try {
+      return await this.#sources.egress?.() ?? null;
+    } catch {
+      return null;
+    }
   }
 
   #families(): Family[] {
@@ -330,6 +354,30 @@ const VERDICTS: Readonly<
   cancelled: "neither",
   interrupted: "neither",
 };
+
+/** Where no guard can be read there are no such series: a zero would say that one holds. */
+function egressFamilies(counts: EgressCounts | null): Family[] {
+  if (counts === null) return [];
+  const samples = (unit: keyof EgressCount) => () =>
+    (["accepted", "dropped"] as const).map((verdict) => ({
+      labels: { verdict },
+      value: counts[verdict][unit],
+    }));
+  return [
+    {
+      name: "mcp_egress_packets_total",
+      help: "Packets of the scanners that came to the egress guard.",
+      type: "counter",
+      samples: samples("packets"),
+    },
+    {
+      name: "mcp_egress_bytes_total",
+      help: "Bytes of the packets that came to the egress guard.",
+      type: "counter",
+      samples: samples("bytes"),
+    },
+  ];
+}
 
 /** A gauge whose source fails shows nothing; it must not take the other metrics with it. */
 function gauge(name: string, help: string, read: () => Sample[]): Family {

@@ -169,6 +169,16 @@ export class Target {
   }
 }
 
+/** The rules for single addresses: whatever lies in an allowed block and in no refused one. */
+export interface ScopeExtent {
+  readonly allowed: readonly Block[];
+  /** Ranges that are refused, but for the blocks that an allowed subnet names within them. */
+  readonly refused: readonly {
+    readonly range: Block;
+    readonly except: readonly Block[];
+  }[];
+}
+
 /** A piece of a request after names were replaced by addresses. */
 interface Piece {
   readonly block: Block;
@@ -205,6 +215,16 @@ export class Scope {
    */
   static of(rules: ScopeRules): Scope {
     return new Scope(rules);
+  }
+
+  /** The rules for single addresses, for a packet filter: it sees one address at a time. */
+  get extent(): ScopeExtent {
+    const denied = this.#denied.map((range) => ({ range, except: [] }));
+    const special = SPECIAL.map(([, range]) => ({
+      range,
+      except: this.#named.filter((rule) => contains(range, rule)),
+    }));
+    return { allowed: this.#allowed, refused: [...denied, ...special] };
   }
 
   /**

@@ -7,6 +7,8 @@ verifies("metrics.names");
 /** Dashboards and alerts name these. A change here is a change for every operator. */
 const PINNED = [
   ["mcp_circuit_breaker_state", "gauge", "tool"],
+  ["mcp_egress_bytes_total", "counter", "verdict"],
+  ["mcp_egress_packets_total", "counter", "verdict"],
   ["mcp_event_loop_lag_seconds", "gauge", ""],
   ["mcp_isolate_restarts_total", "counter", "isolate"],
   ["mcp_isolate_up", "gauge", "isolate"],
@@ -35,6 +37,11 @@ function full(): Metrics {
     isolates: () => ({ nmap: { up: true, restarts: 0 } }),
     memory: () => ({ rss: 0, heapTotal: 0, heapUsed: 0, external: 0 }),
     loopLagMs: () => 0,
+    egress: () =>
+      Promise.resolve({
+        accepted: { packets: 0, bytes: 0 },
+        dropped: { packets: 0, bytes: 0 },
+      }),
   });
   return metrics;
 }

@@ -19,6 +19,7 @@ import {
   KILLED_BY_FILTER,
   leftAfterSecond,
   needPrerequisites,
+  run,
 } from "../support/cage.ts";
 import {
   FILL,
@@ -558,6 +559,33 @@ for (const { how, signal, parent } of ENDS) {
     assert.equal(await left("bwrap", AS_NOBODY), 0);
   });
 }
+
+Deno.test("no scanner starts once the server is gone, though it was killed before the launcher had tied itself to it", async () => {
+  verifies("escape.outlives_kill");
+  const said = async (mode: "bwrap" | "none", without: readonly Guard[]) => {
+    await using folder = await withTempDir();
+    const gate = `${folder.path}/gate`;
+    await run("mkfifo", [gate]);
+    await using cage = await Cage.of(mode, PERL, { without });
+    // The launcher has begun, and waits here until its parent is gone.
+    const wait = `echo begun >&2; read -r line <${gate}\n`;
+    const file = `${cage.folder}/launcher.sh`;
+    await Deno.writeTextFile(file, wait, { append: true });
+    const wrap = ["/bin/sh", "-c", '"$@" & wait', "sh"];
+    const child = cage.start(perl('print "started"'), { wrap });
+    const reader = child.stderr.getReader();
+    await reader.read();
+    reader.releaseLock();
+    child.kill("SIGKILL");
+    await child.status;
+    await run("sh", ["-c", 'echo >"$1"', "sh", gate]);
+    return new TextDecoder().decode((await child.output()).stdout);
+  };
+  for (const mode of ["bwrap", "none"] as const) {
+    assert.equal(await said(mode, ["sameParent"]), "started");
+    assert.equal(await said(mode, []), "");
+  }
+});
 
 Deno.test("a scanner leaves nothing behind by itself either", async () => {
   verifies("escape.outlives_kill", "escape.fork_bomb");

@@ -38,7 +38,8 @@ const standIns: Record<string, string> = {
         iproute2) program=ip; service= ;;
         nftables) program=nft; service= ;;
         procps) program=ps; service= ;;
-        nmap | masscan | gobuster | openssl | curl | unzip | npm) program=$package; service= ;;
+        podman) program=podman; service=podman.socket ;;
+        nmap | masscan | gobuster | openssl | curl | unzip | npm | runsc | debootstrap | buildah | runc) program=$package; service= ;;
         *) continue ;;
       esac
       for each in $service \${service:+ssh}; do
@@ -48,7 +49,8 @@ const standIns: Record<string, string> = {
       done
       [ -z "\${broken:-}" ] || continue
       printf '#!/bin/sh\\n' >"/usr/sbin/$program"; chmod 755 "/usr/sbin/$program"
-      [ -z "$service" ] || ln -sf /dev/null "/etc/systemd/system/multi-user.target.wants/$service.service"
+      case "$service" in '') ;; *.*) unit=$service ;; *) unit=$service.service ;; esac
+      [ -z "$service" ] || ln -sf /dev/null "/etc/systemd/system/multi-user.target.wants/$unit"
     done
     exit "\${broken:-0}"`,
   // Installs what npm leaves behind where it runs no install scripts: the wrapper.
@@ -183,7 +185,7 @@ const aptInstall =
   "apt-get -q -y -o DPkg::Lock::Timeout=300 --no-install-recommends install";
 const servePackages = "nmap masscan gobuster bubblewrap iproute2 nftables";
 const testPackages =
-  "nginx-light dropbear-bin redis-server dnsmasq-base openssl procps";
+  "nginx-light dropbear-bin redis-server dnsmasq-base openssl procps runsc debootstrap buildah podman runc";
 
 Deno.test({
   name:
@@ -198,6 +200,8 @@ Deno.test({
       "start nginx: 101",
       "start ssh: 0",
       "start redis-server: 101",
+      "start ssh: 0",
+      "start podman.socket: 101",
       "start ssh: 0",
       `npm install -g --prefix ${machine.folder}/prefix --no-fund --no-audit --no-update-notifier --loglevel=error deno@2.9.6`,
       "node install.cjs",

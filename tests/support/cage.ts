@@ -35,6 +35,7 @@ const GUARDS = {
   readOnlyUsr: ["bwrap/launch", "--ro-bind /usr /usr", "--bind /usr /usr"],
   fileSize: ["launcher.sh", " --fsize=$file_bytes", ""],
   processes: ["launcher.sh", " --nproc=$processes", ""],
+  sameParent: ["launcher.sh", ' && [ "$parent" = "$0" ]', ""],
 } as const satisfies Readonly<
   Record<string, readonly [file: string, text: string, instead: string]>
 >;
@@ -180,7 +181,9 @@ export class Cage implements AsyncDisposable {
     options: CageOptions = {},
   ): Promise<Cage> {
     needPrerequisites();
-    const temp = await withTempDir();
+    // A copy that cannot be finished leaves nothing behind.
+    await using stack = new AsyncDisposableStack();
+    const temp = stack.use(await withTempDir());
     // Launchers are run by ordinary users, too.
     await Deno.chmod(temp.path, 0o755);
     const folder = `${temp.path}/sandbox`;
@@ -209,7 +212,8 @@ export class Cage implements AsyncDisposable {
     if (program !== null) {
       await Deno.writeTextFile(file, `program=${program}\n`, { append: true });
     }
-    return new Cage(folder, mode, () => temp[Symbol.asyncDispose]());
+    const whole = stack.move();
+    return new Cage(folder, mode, () => whole.disposeAsync());
   }
 
   /**

@@ -20,6 +20,7 @@ const LAYERS: readonly string[] = [
   "tools",
   "isolate",
   "config",
+  "egress",
   "policy",
   "store",
   "audit",
