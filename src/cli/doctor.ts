@@ -173,7 +173,7 @@ function spawnFinding(): Omit<Finding, "check"> {
 }
 
 function toolFinding(
-  { name, enabled, version }: Capabilities["tools"][number],
+  { name, enabled, version, absence }: Capabilities["tools"][number],
 ): Finding {
   if (!enabled) {
     return {
@@ -187,7 +187,7 @@ function toolFinding(
     return {
       check: name,
       state: "broken",
-      found: "not installed, not permitted, or it does not answer",
+      found: absence ?? "not installed, not permitted, or it does not answer",
       remedy: `run scripts/setup.sh, or set ${name}.enabled: false`,
     };
   }
@@ -214,7 +214,8 @@ function sandboxFinding({ sandbox, tools }: Capabilities): Finding {
       check: "sandbox",
       state: "broken",
       found,
-      remedy: "set sandbox.mode: auto, or mend what is missing",
+      remedy:
+        "set sandbox.mode: auto, or mend what is missing; doctor --sandbox says more",
     }
     : { check: "sandbox", state: "ok", found, remedy: "" };
 }

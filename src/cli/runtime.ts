@@ -184,6 +184,7 @@ export class Runtime implements Engine, AsyncDisposable {
           name,
           enabled: this.#rules.enabled.has(name),
           version: probe?.kind === "present" ? probe.version : null,
+          absence: probe?.kind === "absent" ? probe.reason : null,
           breaker: this.#breakers.get(name).state,
         };
       }),

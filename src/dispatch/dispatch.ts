@@ -162,7 +162,7 @@ export class Dispatcher {
     const parsed = tool.parse(options.request, rules.guardrails);
     const request: Request = {
       arguments: options.request,
-      rawSockets: await this.#options.host.rawSockets(),
+      rawSockets: await this.#options.host.rawSockets(call.signal),
       resolved: await this.#lookUp(tool.names(parsed), rules, call.signal),
     };
     if (options.plan) {

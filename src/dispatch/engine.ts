@@ -36,6 +36,8 @@ export interface Capabilities {
     readonly enabled: boolean;
     /** Null when the tool is not installed or has not answered yet. */
     readonly version: string | null;
+    /** Why it did not answer, or null. */
+    readonly absence: string | null;
     readonly breaker: string;
   }[];
 }

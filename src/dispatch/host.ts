@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { AppError } from "@/error/app_error.ts";
 import type { Isolates } from "@/isolate/isolates.ts";
 import { TOOL_NAMES, type ToolName } from "@/tools/tool.ts";
 
@@ -48,10 +49,24 @@ export class Host {
     return this.#known.get(tool);
   }
 
-  /** Whether raw packets can be sent; nmap's trial decides for all tools. */
-  async rawSockets(): Promise<boolean> {
-    const probe = await this.probe("nmap");
-    return probe.kind === "present" && probe.rawSockets === true;
+  /**
+   * Whether raw packets can be sent; nmap's trial decides for all tools.
+   *
+   * @param signal Whoever waits may go; the trial goes on for the others.
+   * @throws {AppError} `cancelled`.
+   */
+  async rawSockets(signal: AbortSignal): Promise<boolean> {
+    const gone = Promise.withResolvers<never>();
+    const leave = () =>
+      gone.reject(new AppError("cancelled", "The request was cancelled"));
+    if (signal.aborted) leave();
+    signal.addEventListener("abort", leave, { once: true });
+    try {
+      const probe = await Promise.race([this.probe("nmap"), gone.promise]);
+      return probe.kind === "present" && probe.rawSockets === true;
+    } finally {
+      signal.removeEventListener("abort", leave);
+    }
   }
 
   /** Asks every tool. */

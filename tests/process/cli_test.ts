@@ -350,6 +350,7 @@ Deno.test("doctor names a remedy for all that is not good, and its exit code tel
   assert.deepEqual(await look({ env: { MCP_NMAP_TIMING: "9" } }), [
     0,
     "configuration warning",
+    "sandbox warning",
   ]);
 });
 

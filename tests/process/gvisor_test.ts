@@ -435,7 +435,7 @@ Deno.test("gvisor bounds the memory of all processes together", async () => {
   // end it takes is chance: one of them touches the memory, or gVisor does for them.
   const { code, said } = await plant(
     `say(sh("for i in 1 2 3 4 5 6 7 8; do " ..
-      "perl -e '$x = q(x) x 160000000; sleep 3; print qq(held\\n)' & done; wait"))`,
+      "perl -e '$x = q(x); $x x= 160000000; sleep 3; print qq(held\\n)' & done; wait"))`,
     { limits: { ADDRESS_SPACE_BYTES: 300_000_000 } },
   );
   const held = said.match(/^held$/gm)?.length ?? 0;

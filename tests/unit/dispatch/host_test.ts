@@ -21,14 +21,17 @@ function probed(far: FarSide, rawSockets: boolean | null): void {
   });
 }
 
+/** A caller who waits to the end. */
+const ANYONE = new AbortController().signal;
+
 Deno.test("Host asks a tool once, however many want to know", async () => {
   using far = await new FarSide().ready();
   probed(far, true);
   const host = hostOf(far);
   assert.equal(host.known("nmap"), undefined);
   const answers = await Promise.all([
-    host.rawSockets(),
-    host.rawSockets(),
+    host.rawSockets(ANYONE),
+    host.rawSockets(ANYONE),
     host.probe("nmap"),
   ]);
   assert.deepEqual(answers, [
@@ -36,7 +39,7 @@ Deno.test("Host asks a tool once, however many want to know", async () => {
     true,
     { kind: "present", version: "7.93", rawSockets: true },
   ]);
-  await host.rawSockets();
+  await host.rawSockets(ANYONE);
   assert.equal(far.count("probe"), 1);
   assert.deepEqual(host.known("nmap"), answers[2]);
 });
@@ -45,7 +48,7 @@ Deno.test("Host takes everything but a plain yes for no raw sockets", async () =
   for (const rawSockets of [false, null]) {
     using far = await new FarSide().ready();
     probed(far, rawSockets);
-    assert.equal(await hostOf(far).rawSockets(), false);
+    assert.equal(await hostOf(far).rawSockets(ANYONE), false);
   }
 });
 
@@ -59,11 +62,22 @@ Deno.test("Host asks an absent tool again next time", async () => {
         ? Promise.reject(new AppError("tool_unavailable", "Cannot use it"))
         : Promise.resolve(far.near),
   });
-  assert.equal(await host.rawSockets(), false);
+  assert.equal(await host.rawSockets(ANYONE), false);
   assert.deepEqual(await host.probe("nmap"), {
     kind: "absent",
     reason: "Cannot use it",
   });
   absent = false;
-  assert.equal(await host.rawSockets(), true);
+  assert.equal(await host.rawSockets(ANYONE), true);
+});
+
+Deno.test("Host lets a caller go who does not want to wait for the trial", async () => {
+  using far = await new FarSide().ready();
+  const host = hostOf(far);
+  const cancelled = { code: "cancelled", message: "The request was cancelled" };
+  const caller = new AbortController();
+  const waiting = host.rawSockets(caller.signal);
+  caller.abort();
+  await assert.rejects(waiting, cancelled);
+  await assert.rejects(host.rawSockets(AbortSignal.abort()), cancelled);
 });

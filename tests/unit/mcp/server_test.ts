@@ -471,8 +471,20 @@ Deno.test("descriptions say what this host cannot do", async () => {
     ...engine.capabilitiesNow,
     rawSockets: false,
     tools: [
-      { name: "nmap", enabled: true, version: "7.93", breaker: "open" },
-      { name: "masscan", enabled: false, version: null, breaker: "closed" },
+      {
+        name: "nmap",
+        enabled: true,
+        version: "7.93",
+        absence: null,
+        breaker: "open",
+      },
+      {
+        name: "masscan",
+        enabled: false,
+        version: null,
+        absence: null,
+        breaker: "closed",
+      },
     ],
   };
   await using session = await connect(engine);
