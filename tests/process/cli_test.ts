@@ -80,9 +80,14 @@ function run(
 /** Waits until a copy's program runs. */
 async function running(copy: StandInCopy): Promise<void> {
   for (let tries = 0; tries < 400; tries++) {
-    if (await copy.alive() > 0) return;
+    const alive = await copy.alive();
+    // The trial of raw packets comes first, and is no scan.
+    const scans = (await copy.starts()).filter((line) =>
+      line.includes(" -oX ")
+    );
+    if (alive > 0 && scans.length > 0) return;
   }
-  assert.fail("the stand-in was not started");
+  assert.fail("the scan was not started");
 }
 
 const SCAN = ["nmap", "127.0.0.1", "--ports", "80"] as const;
