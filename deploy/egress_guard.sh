@@ -398,8 +398,9 @@ write_counters() (
   cd "$folder"
   # shellcheck disable=SC2016 # The inner shell is the one that runs this text.
   setpriv "--reuid=$(stat -c %u .)" "--regid=$(stat -c %g .)" --clear-groups --no-new-privs \
-    --inh-caps=-all --bounding-set=-all -- \
-    sh -c 'printf "%s\n" "$2" >"$1.new" && mv -f "$1.new" "$1"' sh "$(basename "$1")" "$text" 2>/dev/null
+    --inh-caps=-all --bounding-set=-all -- timeout 2 \
+    sh -c 'rm -f "$1.new"; set -C; printf "%s\n" "$2" >"$1.new" && mv -f "$1.new" "$1"' \
+    sh "$(basename "$1")" "$text" </dev/null >/dev/null 2>&1 9<&-
 )
 
 # --- Commands ----------------------------------------------------------------------------------------
@@ -417,6 +418,8 @@ guard_up() {
   if [ -d "$state" ] && is_whole; then
     require_same_host
     renew
+    # The one that follows still has the environment of the up before.
+    stop_follower
     say "is up already; its rules are loaded anew"
   else
     # What is left of an up that was killed goes first.

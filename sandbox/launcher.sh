@@ -1,7 +1,8 @@
 # What every launcher does first: it takes its limits, finds the real program, and enters the network
 # namespace of the egress guard. Sourced by sandbox/*/launch; sets `tool` and `program`, `raw`, `shown`
 # and `etc`, `user`, `uid` and `rights`, `tied`, `enter`, and the limits: each by its name, and all as
-# prlimit takes them (`limits`).
+# prlimit takes them (`limits`). A launcher ends with `exec env -i PATH="$PATH"`: nothing after it, the
+# scanner least of all, sees a variable of the server.
 #
 # A launcher stands where the scanner stood on PATH, so that `--allow-run=nmap` permits the launcher and
 # nothing else. It is fixed text around "$@": of its environment it takes the numbers below, of its
@@ -13,6 +14,10 @@ set -euf
 umask 022
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export PATH
+# Whatever somebody upstream left open would be open to the scanner.
+exec 3<&- 4<&- 5<&- 6<&- 7<&- 8<&- 9<&-
+# What is put together below begins empty, whatever the environment holds by these names.
+libraries= files= folders= mounts= argv= namespaces= become= enter= limits= shown= etc= tied=
 
 # The network namespace that `egress-guard up` makes.
 guard=/run/netns/security-mcp
@@ -38,9 +43,6 @@ file_bytes=$SANDBOX_FILE_SIZE_BYTES
 processes=$SANDBOX_PROCESSES
 open_files=$SANDBOX_OPEN_FILES
 guarded=$SANDBOX_EGRESS_GUARD
-# The scanner needs no environment.
-unset SANDBOX_CPU_SECONDS SANDBOX_ADDRESS_SPACE_BYTES SANDBOX_FILE_SIZE_BYTES SANDBOX_PROCESSES \
-  SANDBOX_OPEN_FILES SANDBOX_EGRESS_GUARD
 
 # Two seconds lie between the warning (SIGXCPU) and the end, for a program that ignores the warning.
 limits="--cpu=$cpu_seconds:$((cpu_seconds + 2)) --as=$memory_bytes --fsize=$file_bytes
@@ -86,9 +88,9 @@ esac
 link_libraries() {
   for folder in bin sbin lib lib32 lib64 libx32; do
     if [ -L "/$folder" ]; then
-      libraries="${libraries-} --symlink usr/$folder $1/$folder"
+      libraries="$libraries --symlink usr/$folder $1/$folder"
     elif [ -d "/$folder" ]; then
-      libraries="${libraries-} --ro-bind /$folder $1/$folder"
+      libraries="$libraries --ro-bind /$folder $1/$folder"
     fi
   done
 }

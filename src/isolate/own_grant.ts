@@ -44,7 +44,9 @@ const FOREIGN_HOSTS = words(
 export function ownGrantRules(root: string): OwnGrantRules {
   return {
     net: false,
-    unwritable: [`${root}/src`, `${root}/config`, `${root}/deno.json`],
+    unwritable: ["src", "config", "sandbox", "deploy", "deno.json"].map((
+      name,
+    ) => `${root}/${name}`),
   };
 }
 

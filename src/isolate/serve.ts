@@ -298,9 +298,9 @@ class ToolServer<R> {
     signal: AbortSignal,
   ): Promise<{ version: string; rawSockets: boolean | null }> {
     const { version, rawTrial } = this.#lookups;
-    const [printed, trial] = await Promise.all([
+    const [printed, rawSockets] = await Promise.all([
       this.#lookUp(version.argv, signal),
-      rawTrial === undefined ? null : this.#lookUp(rawTrial, signal),
+      rawTrial === undefined ? null : this.#succeeds(rawTrial, signal),
     ]);
     const found = version.pattern.exec(printed.stdout + printed.stderr)?.[1];
     if (found === undefined) {
@@ -311,8 +311,18 @@ class ToolServer<R> {
     }
     return {
       version: found.slice(0, 64),
-      rawSockets: trial && isSuccess(trial.exit),
+      rawSockets,
     };
+  }
+
+  /** A sandbox that does not even start such a command is a no. */
+  async #succeeds(argv: Argv, signal: AbortSignal): Promise<boolean> {
+    try {
+      return isSuccess((await this.#lookUp(argv, signal)).exit);
+    } catch (thrown) {
+      if (toAppError(thrown).code === "tool_unavailable") return false;
+      throw thrown;
+    }
   }
 
   async #lookUp(

@@ -652,13 +652,13 @@ Deno.test("a server whose sandbox does not start says that the tool is unavailab
   const env = { MCP_SANDBOX_MODE: "bwrap" };
   for (
     const [instead, why] of [
-      ["exec $enter bwarp ", /exec: bwarp: not found/],
-      ["exec $enter bwrap --no-such-option ", /^bwrap: Unknown option/m],
+      ["exec bwarp ", /exec: bwarp: not found/],
+      ["exec bwrap --no-such-option ", /^bwrap: Unknown option/m],
     ] as const
   ) {
     const file = `${cage.folder}/bwrap/launch`;
     const whole = await Deno.readTextFile(file);
-    await edit(file, "exec $enter bwrap ", instead);
+    await edit(file, 'exec env -i PATH="$PATH" $enter bwrap ', instead);
     {
       await using served = await serve({ path, env });
       const { error } = await ask(served.server, "nmap", SMALL);
