@@ -368,6 +368,9 @@ export async function leftAfterSecond(
   }
 }
 
+/** How long a process may take to appear. */
+const APPEARS_WITHIN_MS = 20_000;
+
 /**
  * Waits until a process is there.
  *
@@ -377,7 +380,10 @@ export async function leftAfterSecond(
  * @throws {Error} If they do not come.
  */
 export async function appeared(text: string, count = 1): Promise<number[]> {
-  for (let looks = 0; looks < 400; looks++) {
+  for (
+    const end = performance.now() + APPEARS_WITHIN_MS;
+    performance.now() < end;
+  ) {
     const found = (await processesNamed(text)).map(({ pid }) => pid);
     if (found.length >= count) return found;
   }
