@@ -93,9 +93,10 @@ export function parseResolveXml(text: string): Map<string, readonly string[]> {
       addresses.set(host, [...known, address]);
     }
   });
-  const length = Math.min(text.length, OUTPUT_LENGTH_MAX);
-  for (let at = 0; at < length && !broken; at += 4_096) {
-    parser.write(text.slice(at, Math.min(length, at + 4_096)));
+  // A half of a surrogate pair makes saxes throw.
+  const sound = text.slice(0, OUTPUT_LENGTH_MAX).toWellFormed();
+  for (let at = 0; at < sound.length && !broken; at += 4_096) {
+    parser.write(sound.slice(at, at + 4_096));
   }
   return addresses;
 }

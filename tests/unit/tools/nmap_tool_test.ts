@@ -244,6 +244,11 @@ Deno.test("parseResolveXml() throws nothing, whatever arrives", () => {
   }));
 });
 
+Deno.test("parseResolveXml() ends at half a surrogate pair", () => {
+  const declaration = "<!DOCTYPE a [<!ENTITY b 'c'>]>";
+  assert.deepEqual([...parseResolveXml(`<${declaration}\ud800\ud800`)], []);
+});
+
 Deno.test("scanArgv() takes no target that the scope did not make", () => {
   const request = nmap.parse({ target: "10.0.0.1" }, GUARDRAILS);
   const settings: NmapSettings = {
