@@ -22,6 +22,11 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   plan: async () => (await import("@/cli/plan.ts")).plan,
   doctor: async () => (await import("@/cli/doctor.ts")).doctor,
   config: async () => (await import("@/cli/config.ts")).config,
+  audit: async () => (await import("@/cli/audit.ts")).audit,
+  history: async () => (await import("@/cli/history.ts")).history,
+  report: async () => (await import("@/cli/report.ts")).reports,
+  import: async () => (await import("@/cli/import.ts")).importScans,
+  store: async () => (await import("@/cli/store.ts")).store,
   selftest: async () => (await import("@/cli/selftest.ts")).selftest,
   "egress-rules": async () =>
     (await import("@/cli/egress_rules.ts")).egressRules,
@@ -86,7 +91,7 @@ async function run(): Promise<number> {
     : undefined;
   const command = load ?? (async () => (await import("@/cli/help.ts")).help);
   const world: World = {
-    args: help ? ["help"] : load === undefined ? Deno.args : args,
+    args: help ? ["help", name] : load === undefined ? Deno.args : args,
     env: readEnv(),
     path: Deno.env.get("PATH") ?? "",
     root: new URL("..", import.meta.url).pathname.replace(/\/$/, ""),

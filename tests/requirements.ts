@@ -14,7 +14,7 @@ export interface Requirement {
   /** What holds, in a sentence that can be false. */
   readonly behaviour: string;
   /** Who asked for it. */
-  readonly source: "issue 2" | "issue 3" | "DESIGN";
+  readonly source: "issue 2" | "issue 3" | "issue 4" | "DESIGN";
 }
 
 /** Every promise, in the order of the issue. */
@@ -1023,6 +1023,343 @@ export const REQUIREMENTS = [
     id: "egress.counters",
     behaviour: "The guard's counters are metrics where they can be read",
     source: "issue 3",
+  },
+  // The record of what was done
+  {
+    id: "audit.every_call",
+    behaviour:
+      "Every request and decision is recorded: who, from where, what, allowed or refused and by which rule, the scan, the trace and the configuration",
+    source: "issue 4",
+  },
+  {
+    id: "audit.fail_closed",
+    behaviour:
+      "What cannot be recorded does not happen: no scan starts, and health is unhealthy",
+    source: "issue 4",
+  },
+  {
+    id: "audit.flushed_before_ack",
+    behaviour:
+      "An entry is on the disk before the scan that it speaks of starts",
+    source: "issue 4",
+  },
+  {
+    id: "audit.crash_loses_nothing",
+    behaviour:
+      "A server that is killed loses no entry that was acknowledged and doubles none",
+    source: "issue 4",
+  },
+  {
+    id: "audit.edit_named",
+    behaviour:
+      "audit verify names the first line that was changed, removed, inserted, doubled or moved",
+    source: "issue 4",
+  },
+  {
+    id: "audit.truncation_found",
+    behaviour: "audit verify finds that the end of the log was cut",
+    source: "issue 4",
+  },
+  {
+    id: "audit.no_secret",
+    behaviour: "No secret gets into the audit log",
+    source: "issue 4",
+  },
+  {
+    id: "audit.export",
+    behaviour: "The audit log is exported as JSON Lines and as CEF",
+    source: "issue 4",
+  },
+  {
+    id: "audit.reads",
+    behaviour: "Who looked at which results is recorded too",
+    source: "issue 4",
+  },
+  {
+    id: "scans.recorded_first",
+    behaviour:
+      "A scan is in the store before it starts, and what is not taken there does not start",
+    source: "issue 4",
+  },
+  {
+    id: "scans.findings_kept",
+    behaviour: "What a scan has found is kept while it still runs",
+    source: "issue 4",
+  },
+  {
+    id: "scans.end_not_lost",
+    behaviour:
+      "A result that the store does not take at once is kept and offered until it does",
+    source: "issue 4",
+  },
+  {
+    id: "scans.resumed",
+    behaviour:
+      "A scan that was queued when its server died runs in the next one, by the rules of then",
+    source: "issue 4",
+  },
+  {
+    id: "scans.idempotency",
+    behaviour:
+      "One idempotency key makes one scan; with another request it is a conflict",
+    source: "issue 4",
+  },
+  {
+    id: "scans.engagement",
+    behaviour: "A scan carries an engagement and tags",
+    source: "issue 4",
+  },
+  {
+    id: "scans.engagement_scope",
+    behaviour: "An engagement or a tag can bind scans to subnets",
+    source: "issue 4",
+  },
+  {
+    id: "cache.marked",
+    behaviour:
+      "Within cache.ttl_seconds an identical request may be answered by an earlier scan, marked with its age; no_cache scans",
+    source: "issue 4",
+  },
+  {
+    id: "cache.judged_anew",
+    behaviour: "An earlier scan answers no request that is refused now",
+    source: "issue 4",
+  },
+  {
+    id: "store.both_databases",
+    behaviour:
+      "SQLite and PostgreSQL pass one suite: records, findings, inventory, search, retention, migrations, many writers, kills",
+    source: "issue 4",
+  },
+  {
+    id: "diff.scans",
+    behaviour:
+      "scan_diff says what appeared, vanished and changed between two scans that cover the same",
+    source: "issue 4",
+  },
+  {
+    id: "mcp.inventory",
+    behaviour:
+      "inventory lists hosts and services over all scans and searches what services said, within the token budget, with when and by which scan",
+    source: "issue 4",
+  },
+  {
+    id: "mcp.inventory.hostile",
+    behaviour:
+      "Wrong cursors, subnets, times and huge queries of inventory are refused with the way out",
+    source: "issue 4",
+  },
+  {
+    id: "mcp.reports",
+    behaviour:
+      "Every report format is a resource with its type, bounded and loaded at first use",
+    source: "issue 4",
+  },
+  {
+    id: "mcp.engagements",
+    behaviour:
+      "scan_list narrows by engagement and tags and shows them bounded",
+    source: "issue 4",
+  },
+  {
+    id: "diff.last_time",
+    behaviour: "The last time is found without reading the history in full",
+    source: "issue 4",
+  },
+  {
+    id: "scans.crash",
+    behaviour:
+      "A hundred kills lose no scan and double none, and store and record stay sound",
+    source: "issue 4",
+  },
+  {
+    id: "scans.resume",
+    behaviour:
+      "Scans of a dead server end as interrupted or, if so configured, run again under their own id",
+    source: "issue 4",
+  },
+  {
+    id: "scans.shutdown",
+    behaviour:
+      "SIGTERM gives the scans the grace, cancels the others, and leaves no child",
+    source: "issue 4",
+  },
+  {
+    id: "scans.shared_folder",
+    behaviour: "Several servers may share a state folder",
+    source: "issue 4",
+  },
+  {
+    id: "scans.labels_last",
+    behaviour:
+      "Engagement and tags stay with a scan over restarts and cut every list",
+    source: "issue 4",
+  },
+  {
+    id: "scans.client_name",
+    behaviour: "A strange client's name refuses no scan",
+    source: "issue 4",
+  },
+  {
+    id: "cache.over_servers",
+    behaviour:
+      "An answer out of the store says so with its age, and no_cache scans",
+    source: "issue 4",
+  },
+  {
+    id: "store.full_disk",
+    behaviour:
+      "A full disk starts no scan, is told by health, and leaves a sound store",
+    source: "issue 4",
+  },
+  {
+    id: "secrets.canary",
+    behaviour:
+      "No secret reaches store, audit, log, reports or the answers to others",
+    source: "issue 4",
+  },
+  {
+    id: "history.commands",
+    behaviour: "A person lists, compares and searches the scans that are kept",
+    source: "issue 4",
+  },
+  {
+    id: "history.rights",
+    behaviour:
+      "The commands of the history can neither spawn nor reach a network nor see the environment",
+    source: "issue 4",
+  },
+  {
+    id: "report.formats",
+    behaviour:
+      "A scan, a difference and an engagement are reported in every format",
+    source: "issue 4",
+  },
+  {
+    id: "report.whole_file",
+    behaviour:
+      "A report is written as a whole or not at all, below reports only, and recorded first",
+    source: "issue 4",
+  },
+  {
+    id: "report.offline",
+    behaviour:
+      "A report in HTML runs nothing and fetches nothing, even broken open, and prints",
+    source: "issue 4",
+  },
+  {
+    id: "import.files",
+    behaviour:
+      "XML of nmap and JSON of masscan come into the history once, with their own times and marked",
+    source: "issue 4",
+  },
+  {
+    id: "import.hostile",
+    behaviour: "A hostile or foreign file is refused and nothing of it is kept",
+    source: "issue 4",
+  },
+  {
+    id: "import.recorded",
+    behaviour: "An import is recorded before it happens",
+    source: "issue 4",
+  },
+  {
+    id: "store.check",
+    behaviour:
+      "A spoiled database is refused with what is wrong and the way out",
+    source: "issue 4",
+  },
+  {
+    id: "store.prune",
+    behaviour:
+      "Retention says what would go, keeps tags, gives room back and is recorded",
+    source: "issue 4",
+  },
+  {
+    id: "store.only_looks",
+    behaviour: "Who only looks makes no database and brings none up to date",
+    source: "issue 4",
+  },
+  {
+    id: "diff.ndiff",
+    behaviour: "A difference tells the same as ndiff on the same files",
+    source: "issue 4",
+  },
+  {
+    id: "inventory.gone",
+    behaviour:
+      "A service that a later scan proves closed is open no longer, even where the scan only counts it",
+    source: "issue 4",
+  },
+  {
+    id: "store.fence",
+    behaviour:
+      "A process that was taken for dead writes nothing over what another made of its scans",
+    source: "issue 4",
+  },
+  {
+    id: "store.retention_plan",
+    behaviour: "Retention removes what was recorded and nothing else",
+    source: "issue 4",
+  },
+  {
+    id: "store.plain_file",
+    behaviour: "The database is a plain file or is refused",
+    source: "issue 4",
+  },
+  {
+    id: "isolate.reports.strict",
+    behaviour:
+      "Main takes a report only if each field keeps its type and bound and there is no other",
+    source: "issue 4",
+  },
+  {
+    id: "isolate.reports.own_targets",
+    behaviour:
+      "A host that nobody asked for ends the scan as a fault and reaches no store",
+    source: "issue 4",
+  },
+  {
+    id: "isolate.found.bounded",
+    behaviour: "Findings come in bounded messages at a bounded pace",
+    source: "issue 4",
+  },
+  {
+    id: "isolate.lookup.asked_only",
+    behaviour: "A look-up answers only for the names that were asked",
+    source: "issue 4",
+  },
+  {
+    id: "audit.cut_is_provable",
+    behaviour:
+      "What is cut carries the digest of the whole, and lists of 64 stay whole",
+    source: "issue 4",
+  },
+  {
+    id: "report.markdown_inert",
+    behaviour:
+      "Nothing from outside is markup, a link or a cell in a report in Markdown",
+    source: "issue 4",
+  },
+  {
+    id: "mcp.client_name_clean",
+    behaviour: "A client's name is kept bounded, visible and without secrets",
+    source: "issue 4",
+  },
+  {
+    id: "gobuster.url_no_credentials",
+    behaviour: "A refused URL tells nothing of its credentials",
+    source: "issue 4",
+  },
+  {
+    id: "bench.store_arithmetic",
+    behaviour: "The store benchmark's percentiles and stalls are what they say",
+    source: "issue 4",
+  },
+  {
+    id: "audit.deletion_whole",
+    behaviour: "Every scan that retention removes is named in the audit log",
+    source: "issue 4",
   },
 ] as const satisfies readonly Requirement[];
 

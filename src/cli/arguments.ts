@@ -7,10 +7,43 @@
  * @module
  */
 import { parseArgs } from "node:util";
+import { CALL_FIELDS } from "@/dispatch/call.ts";
 import { AppError } from "@/error/app_error.ts";
 import type { Fields } from "@/tools/field.ts";
 import { toolNamed } from "@/tools/registry.ts";
 import type { ToolName } from "@/tools/tool.ts";
+
+/**
+ * Options of a call that a person may give as well, by the flags that name them. `--no-cache` is the
+ * negative form of `--cache`, so that the reader of flags knows it.
+ */
+const CALL_FLAGS = {
+  engagement: { field: "engagement", type: "string", multiple: false },
+  tag: { field: "tags", type: "string", multiple: true },
+  "idempotency-key": {
+    field: "idempotency_key",
+    type: "string",
+    multiple: false,
+  },
+  cache: { field: "no_cache", type: "boolean", multiple: false },
+} as const satisfies Readonly<
+  Record<
+    string,
+    {
+      readonly field: keyof typeof CALL_FIELDS;
+      readonly type: "boolean" | "string";
+      readonly multiple: boolean;
+    }
+  >
+>;
+
+/** How a refusal names them. */
+const CALL_FLAGS_SHOWN = [
+  "--engagement",
+  "--tag",
+  "--idempotency-key",
+  "--no-cache",
+];
 
 /** A command line of `scan` or `plan`. */
 export interface ScanArguments {
@@ -45,6 +78,10 @@ export function parseScanArguments(args: readonly string[]): ScanArguments {
   const request: Record<string, unknown> = {};
   for (const [flag, given] of Object.entries(values)) {
     if (flag === "json") continue;
+    if (Object.hasOwn(CALL_FLAGS, flag)) {
+      Object.assign(request, callField(flag as keyof typeof CALL_FLAGS, given));
+      continue;
+    }
     const field = flag.replaceAll("-", "_");
     request[field] = valueOf(given, kinds.get(field) ?? "text");
   }
@@ -92,6 +129,9 @@ function read(args: readonly string[], kinds: ReadonlyMap<string, Kind>) {
   > = {
     json: { type: "boolean" },
   };
+  for (const [flag, { type, multiple }] of Object.entries(CALL_FLAGS)) {
+    options[flag] = { type, multiple };
+  }
   for (const [field, kind] of kinds) {
     options[field.replaceAll("_", "-")] = kind === "boolean"
       ? { type: "boolean" }
@@ -106,9 +146,10 @@ function read(args: readonly string[], kinds: ReadonlyMap<string, Kind>) {
       strict: true,
     });
   } catch (thrown) {
-    const known = [...kinds.keys()].map((field) =>
-      `--${field.replaceAll("_", "-")}`
-    ).join(", ");
+    const known = [
+      ...[...kinds.keys()].map((field) => `--${field.replaceAll("_", "-")}`),
+      ...CALL_FLAGS_SHOWN,
+    ].join(", ");
     const why = thrown instanceof Error
       ? thrown.message.split(". ")[0]
       : "malformed";
@@ -137,6 +178,16 @@ function joined(
     } else result.push(arg);
   }
   return result;
+}
+
+/** An option of the call as the engine takes it. */
+function callField(
+  flag: keyof typeof CALL_FLAGS,
+  given: Given,
+): Readonly<Record<string, unknown>> {
+  const { field, type } = CALL_FLAGS[flag];
+  if (type === "boolean") return given === false ? { [field]: true } : {};
+  return { [field]: valueOf(given, Array.isArray(given) ? "list" : "text") };
 }
 
 type Given = string | boolean | (string | boolean)[] | undefined;

@@ -8,6 +8,7 @@ import { readConfig } from "@/config/boot.ts";
 import { readCatalogue } from "@/config/catalogue.ts";
 import { queryPermission } from "@/isolate/grant.ts";
 import { ownGrantRules, tooWide } from "@/isolate/own_grant.ts";
+import { many } from "@/scans/summary.ts";
 import { TOOL_NAMES, type ToolName } from "@/tools/tool.ts";
 import type { Capabilities } from "@/dispatch/engine.ts";
 import { Runtime } from "./runtime.ts";
@@ -34,7 +35,7 @@ interface Finding {
 }
 
 /**
- * Looks at tools, versions, sandbox, raw sockets, permissions, isolates and configuration; with
+ * Looks at tools, versions, sandbox, raw sockets, permissions, isolates, history and configuration; with
  * `--sandbox` it tries to get out of the sandbox instead.
  *
  * @param world The process.
@@ -48,6 +49,7 @@ export async function doctor(world: World): Promise<number> {
   const config = await configFinding(world);
   findings.push(config, permissionFinding(world));
   if (findings.every(({ state }) => state !== "broken")) {
+    findings.push(await historyFinding(world));
     findings.push(...await engineFindings(world));
   }
   show(world, findings);
@@ -107,6 +109,29 @@ async function configFinding(world: World): Promise<Finding> {
       found: message,
       remedy: "correct the file",
     };
+  }
+}
+
+/** Opens the store of scans; a database that is not there yet is made, as the server would. */
+async function historyFinding(world: World): Promise<Finding> {
+  const check = "history";
+  try {
+    const { openStore } = await import("@/store/open.ts");
+    const { config } = await readConfig(world.env);
+    await using store = await openStore(config.database.url, {
+      folder: config.state.folder,
+      program: world.version,
+      now: Date.now,
+    });
+    const { scans, bytesOnDisk } = await store.stats();
+    const count = Object.values(scans).reduce((sum, one) => sum + one, 0);
+    const size = Math.ceil(bytesOnDisk / 1024);
+    const found = `${store.shown}: ${many(count, "scan")}, ${size} KiB`;
+    return { check, state: "ok", found, remedy: "" };
+  } catch (thrown) {
+    const { message } = toAppError(thrown);
+    const remedy = "mend that: no scan starts without its record";
+    return { check, state: "broken", found: message, remedy };
   }
 }
 

@@ -4,18 +4,21 @@
  *
  * @module
  */
+import type { AuditLog } from "@/audit/audit_log.ts";
 import type { Breakers } from "@/breaker/breakers.ts";
 import type { Config } from "@/config/schema.ts";
 import type { Host } from "@/dispatch/host.ts";
 import { after } from "@/health/after.ts";
 import type { Check } from "@/health/check.ts";
 import {
+  auditCheck,
   breakersCheck,
   diskCheck,
   isolatesCheck,
   loadCheck,
   loopLagCheck,
   sandboxCheck,
+  storeCheck,
   systemMemoryCheck,
   toolCheck,
 } from "@/health/checks.ts";
@@ -23,6 +26,7 @@ import { Health } from "@/health/health.ts";
 import type { Isolates } from "@/isolate/isolates.ts";
 import type { Log } from "@/log/log.ts";
 import type { Sandbox } from "@/spawn/launcher.ts";
+import type { Store } from "@/store/store.ts";
 import { TOOL_NAMES, type ToolName } from "@/tools/tool.ts";
 import { statfs } from "node:fs/promises";
 
@@ -33,6 +37,10 @@ export interface HealthSources {
   readonly host: Host;
   readonly breakers: Breakers<ToolName>;
   readonly sandbox: Sandbox;
+  readonly audit: AuditLog;
+  readonly store: () => Promise<Store>;
+  /** How many results wait for the store. */
+  readonly untaken: () => number;
   readonly loopLagMs: () => number;
   readonly log: Log;
 }
@@ -68,15 +76,21 @@ export function healthWatch(sources: HealthSources): Health {
 }
 
 function checks(
-  { config, isolates, host, breakers, sandbox, loopLagMs }: HealthSources,
+  { config, isolates, host, breakers, sandbox, audit, ...sources }:
+    HealthSources,
 ): readonly Check[] {
   const { health, state } = config;
   const memoryFloor = 1 - health.memory_max_percent / 100;
   return [
     isolatesCheck(() => isolates.states()),
     sandboxCheck(sandbox),
+    auditCheck(() => audit.probe()),
+    storeCheck(
+      async () => await (await sources.store()).probe(),
+      sources.untaken,
+    ),
     breakersCheck(() => breakers.statistics()),
-    loopLagCheck(loopLagMs, {
+    loopLagCheck(sources.loopLagMs, {
       degradedAbove: health.event_loop_lag_max_ms,
       unhealthyAbove: health.event_loop_lag_max_ms * 8,
     }),

@@ -12,7 +12,7 @@ import { Runtime } from "./runtime.ts";
 import { report } from "./scan.ts";
 import { type Style, styleOf } from "./style.ts";
 import { table } from "./table.ts";
-import { EXIT, type World } from "./world.ts";
+import { AT_TERMINAL, EXIT, type World } from "./world.ts";
 
 /** Most targets that are listed one by one. */
 const TARGETS_SHOWN = 16;
@@ -29,6 +29,7 @@ export async function plan(world: World): Promise<number> {
     const asked = parseScanArguments(world.args);
     await using runtime = await Runtime.start(world, { server: false });
     const answer = await runtime.call({
+      who: AT_TERMINAL,
       tool: asked.tool,
       arguments: { ...asked.request, plan: true },
       signal: world.stop,

@@ -7,7 +7,12 @@
  *
  * @module
  */
-import { AppError } from "@/error/app_error.ts";
+import type { AuditLog } from "@/audit/audit_log.ts";
+import type { Audit, AuditEntry, Who } from "@/audit/entry.ts";
+import { fingerprint } from "@/audit/fingerprint.ts";
+import { openAudit, type OpenOptions } from "@/audit/open.ts";
+import { auditSettings } from "@/audit/settings.ts";
+import { AppError, toAppError } from "@/error/app_error.ts";
 import { BREAKER_FILES, BreakerFile } from "@/breaker/breaker_file.ts";
 import type { BreakerOptions } from "@/breaker/breaker_options.ts";
 import { Breakers } from "@/breaker/breakers.ts";
@@ -16,10 +21,17 @@ import { readCatalogue } from "@/config/catalogue.ts";
 import { guardrailsOf } from "@/config/guardrails.ts";
 import type { ConfigWatcher } from "@/config/reload.ts";
 import type { LoadedConfig } from "@/config/resolve.ts";
-import { type Config, SANDBOX_TRIAL_VARIABLE } from "@/config/schema.ts";
+import { type Config, KEYS, SANDBOX_TRIAL_VARIABLE } from "@/config/schema.ts";
 import type { Call } from "@/dispatch/call.ts";
-import { Dispatcher, type DispatchEvent } from "@/dispatch/dispatch.ts";
-import type { CallAnswer, Capabilities, Engine } from "@/dispatch/engine.ts";
+import { Dispatcher } from "@/dispatch/dispatch.ts";
+import type { DispatchEvent } from "@/dispatch/telling.ts";
+import type {
+  CallAnswer,
+  Capabilities,
+  Engine,
+  Inventory,
+  Reading,
+} from "@/dispatch/engine.ts";
 import { Host } from "@/dispatch/host.ts";
 import { type Rules, rulesOf } from "@/dispatch/rules.ts";
 import { readCounters } from "@/egress/counters.ts";
@@ -34,15 +46,21 @@ import { configureLog, flushLog, log, type LogLevel } from "@/log/log.ts";
 import { LoopLag } from "@/metrics/loop_lag.ts";
 import { Metrics } from "@/metrics/metrics.ts";
 import { Permits, type PermitsOptions } from "@/permits/permits.ts";
-import { MemoryScans } from "@/scans/memory.ts";
-import type { Scan, ScanFilter } from "@/scans/scan.ts";
+import { loadScan } from "@/scans/load.ts";
+import type { Scan, ScanFilter, ScanHead } from "@/scans/scan.ts";
+import { StoredScans } from "@/scans/stored.ts";
 import { type Sandbox, sandboxOf } from "@/spawn/launcher.ts";
+import type { Recovered } from "@/store/recover.ts";
+import type { Store } from "@/store/store.ts";
 import { findPrograms } from "@/spawn/program.ts";
 import { TOOL_NAMES, type ToolName } from "@/tools/tool.ts";
 import { SCRIPTS } from "@/tools/nmap/scripts.ts";
+import { HistoryKeeper } from "./history_keeper.ts";
 import type { World } from "./world.ts";
 
 const main = log("main");
+const auditLog = log("audit");
+const storeLog = log("store");
 const isolateLog = log("isolate");
 const dispatchLog = log("dispatch");
 
@@ -50,18 +68,26 @@ const dispatchLog = log("dispatch");
 export interface RuntimeOptions {
   /** Whether the configuration is watched and health is monitored: a server, not a single scan. */
   readonly server: boolean;
+  /**
+   * Whether calls go into the audit log. Those of the self-test are nobody's, and only plans.
+   *
+   * @default {true}
+   */
+  readonly recorded?: boolean;
 }
 
 /** The composed engine. */
 export class Runtime implements Engine, AsyncDisposable {
   readonly #world: World;
   readonly #sandbox: Sandbox;
+  readonly #audit: AuditLog;
   readonly #isolates: Isolates;
   readonly #host: Host;
   readonly #breakers: Breakers<ToolName>;
   readonly #breakerFile: BreakerFile;
   readonly #permits: Permits<ToolName>;
-  readonly #scans: MemoryScans;
+  readonly #history: HistoryKeeper;
+  readonly #scans: StoredScans;
   readonly #metrics = new Metrics({ tools: TOOL_NAMES, wallNow: Date.now });
   readonly #lag = new LoopLag({ now: () => performance.now(), after });
   readonly #dispatcher: Dispatcher;
@@ -75,10 +101,13 @@ export class Runtime implements Engine, AsyncDisposable {
     loaded: LoadedConfig,
     rules: Rules,
     { programs, sandbox }: Caged,
+    audit: AuditLog,
+    { server, recorded = true }: RuntimeOptions,
   ) {
     const { config } = loaded;
     this.#world = world;
     this.#sandbox = sandbox;
+    this.#audit = audit;
     this.#loaded = loaded;
     this.#rules = rules;
     this.#isolates = Isolates.start({
@@ -90,24 +119,33 @@ export class Runtime implements Engine, AsyncDisposable {
       onEvent: logIsolate,
     });
     this.#host = new Host(this.#isolates);
-    this.#breakerFile = new BreakerFile({
-      path: `${config.state.folder}/breakers.json`,
-      files: BREAKER_FILES,
-      after,
-      onError: (error) =>
-        main.warn("breaker state cannot be kept", { error: String(error) }),
-    });
-    this.#breakers = new Breakers<ToolName>({
-      tools: breakerOptions(config),
-      now: () => performance.now(),
-      wallNow: Date.now,
-      random: Math.random,
-      store: this.#breakerFile,
-      onError: (error) =>
-        main.warn("breaker state is unsound", { error: String(error) }),
-    });
+    this.#breakerFile = breakerFileOf(config);
+    this.#breakers = breakersOf(config, this.#breakerFile);
     this.#permits = new Permits(permitOptions(config));
-    this.#scans = new MemoryScans(scanBounds(config));
+    this.#history = new HistoryKeeper({
+      config: () => this.#loaded.config,
+      configHash: () => this.#rules.configHash,
+      audit,
+      onRecovered: server
+        ? (recovered, store) => this.#recovered(recovered, store)
+        : null,
+      onRemoved: (ids) => this.#scans.forget(ids),
+      after,
+      wallNow: Date.now,
+      version: world.version,
+      log: storeLog,
+    });
+    this.#scans = new StoredScans({
+      store: () => this.#history.store(),
+      memory: scanBounds(config),
+      onLost: (scanId) => this.#dispatcher.abandon(scanId),
+      onError: (what, scanId, { message, detail }) =>
+        storeLog.error(
+          "not kept",
+          defined({ what, scan_id: scanId, message, detail }),
+        ),
+      after,
+    });
     this.#dispatcher = new Dispatcher({
       rules: () => this.#rules,
       isolates: this.#isolates,
@@ -116,6 +154,7 @@ export class Runtime implements Engine, AsyncDisposable {
       permits: this.#permits,
       scans: this.#scans,
       metrics: this.#metrics,
+      audit: recorded ? audit : UNRECORDED,
       onEvent: logDispatch,
       wallNow: Date.now,
       random: (bytes) => crypto.getRandomValues(bytes),
@@ -142,16 +181,25 @@ export class Runtime implements Engine, AsyncDisposable {
     }
     const caged = findCaged(world, config);
     if (options.server) logSandbox(caged.sandbox);
-    const rules = await readRules(config);
     await makeStateFolder(config.state.folder);
-    const runtime = new Runtime(world, loaded, rules, caged);
+    const [rules, audit] = await Promise.all([
+      readRules(config),
+      openAudit(config, AUDIT_OPTIONS),
+    ]);
+    const runtime = new Runtime(world, loaded, rules, caged, audit, options);
     try {
-      await Promise.all([runtime.#isolates.ready(), runtime.#breakers.load()]);
+      await Promise.all([
+        runtime.#isolates.ready(),
+        runtime.#breakers.load(),
+      ]);
     } catch (thrown) {
       await runtime[Symbol.asyncDispose]();
       throw thrown;
     }
-    if (options.server) await runtime.#watch();
+    if (options.server) {
+      await runtime.#recordStart();
+      await runtime.#watch();
+    }
     return runtime;
   }
 
@@ -159,16 +207,24 @@ export class Runtime implements Engine, AsyncDisposable {
     return this.#dispatcher.call(call);
   }
 
-  scan(id: string): Scan {
+  recordReading(reading: Reading): Promise<void> {
+    return this.#dispatcher.recordReading(reading);
+  }
+
+  scan(id: string): Promise<Scan> {
     return this.#scans.get(id);
   }
 
-  scans(filter: ScanFilter): readonly Scan[] {
+  scans(filter: ScanFilter): Promise<readonly ScanHead[]> {
     return this.#scans.list(filter);
   }
 
-  cancel(id: string): Promise<Scan> {
-    return this.#dispatcher.cancel(id);
+  get inventory(): Inventory {
+    return this.#history.inventory;
+  }
+
+  cancel(id: string, who: Who): Promise<Scan> {
+    return this.#dispatcher.cancel(id, who);
   }
 
   async capabilities(): Promise<Capabilities> {
@@ -212,6 +268,17 @@ export class Runtime implements Engine, AsyncDisposable {
     return this.#rules.resultTokensMax;
   }
 
+  /**
+   * Opens the store of scans, which the start does not wait for: a client may list the tools meanwhile,
+   * and its scans wait.
+   *
+   * @throws {AppError} With the way out: a server without its store must not serve.
+   */
+  async openHistory(): Promise<void> {
+    await this.#history.store();
+    this.#history.keepInOrder();
+  }
+
   /** The configuration in force and where its values came from. */
   get loaded(): LoadedConfig {
     return this.#loaded;
@@ -231,11 +298,82 @@ export class Runtime implements Engine, AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#watcher?.[Symbol.asyncDispose]();
     await this.#dispatcher.cancelAll();
+    await this.#scans[Symbol.asyncDispose]();
+    await this.#history[Symbol.asyncDispose]();
+    if (this.#watcher !== null) {
+      await this.#record({ kind: "server_stopped", reason: "told to stop" });
+    }
+    await this.#audit[Symbol.asyncDispose]();
     await (await this.#health)?.[Symbol.asyncDispose]();
     this.#lag[Symbol.dispose]();
     await this.#isolates[Symbol.asyncDispose]();
     await this.#breakerFile[Symbol.asyncDispose]();
     await flushLog();
+  }
+
+  #recordStart(): Promise<void> {
+    return this.#record({
+      kind: "server_started",
+      version: this.#world.version,
+      transport: "stdio",
+      sandbox: this.#sandbox.mode,
+      configHash: this.#rules.configHash,
+      policyHash: null,
+    });
+  }
+
+  /** What a dead server left behind: ended, or run now. */
+  async #recovered(
+    { interrupted, requeued, queued }: Recovered,
+    store: Store,
+  ): Promise<void> {
+    for (const id of interrupted) {
+      const { tool, traceId } = await store.getScan(id);
+      await this.#record({
+        kind: "scan_ended",
+        scanId: id,
+        traceId,
+        tool,
+        status: "interrupted",
+        code: "interrupted",
+      });
+    }
+    if (interrupted.length + queued.length > 0) {
+      storeLog.warn("scans of a server that died", {
+        interrupted: interrupted.length,
+        requeued: requeued.length,
+        queued: queued.length,
+      });
+    }
+    // Not awaited: whoever has to wait for a place must not keep the server from serving.
+    void this.#resume(queued.map(({ id }) => id), store);
+  }
+
+  /** Runs scans that wait, no more at once than there are places, so that none finds the queue full. */
+  async #resume(ids: string[], store: Store): Promise<void> {
+    const { max_concurrent_scans } = this.#loaded.config.security;
+    const left = ids.values();
+    const feed = async () => {
+      for (const id of left) {
+        try {
+          await this.#dispatcher.resume(await loadScan(store, id));
+        } catch (thrown) {
+          const { message } = toAppError(thrown);
+          storeLog.error("not resumed", { scan_id: id, message });
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: max_concurrent_scans }, feed));
+  }
+
+  /** What happens to the server itself happens, recorded or not; a scan would not. */
+  async #record(entry: AuditEntry): Promise<void> {
+    try {
+      await this.#audit.append(entry);
+    } catch (thrown) {
+      const { message } = toAppError(thrown);
+      auditLog.error("not recorded", { kind: entry.kind, message });
+    }
   }
 
   async #watch(): Promise<void> {
@@ -269,8 +407,18 @@ export class Runtime implements Engine, AsyncDisposable {
     this.#breakers.reconfigure(breakerOptions(config));
     this.#scans.reconfigure(scanBounds(config));
     configureLog({ level: logLevel(config) });
+    const before = this.#loaded.config;
     this.#rules = rules;
     this.#loaded = loaded;
+    this.#audit.reconfigure(auditSettings(config).limits);
+    await this.#record({
+      kind: "config_changed",
+      source: "reload",
+      outcome: "applied",
+      keys: changedKeys(before, config),
+      configHash: rules.configHash,
+      policyHash: null,
+    });
     await this.#renewHealth();
     main.info("configuration reloaded", { warnings: loaded.warnings });
   }
@@ -296,6 +444,9 @@ export class Runtime implements Engine, AsyncDisposable {
         host: this.#host,
         breakers: this.#breakers,
         sandbox: this.#sandbox,
+        audit: this.#audit,
+        store: () => this.#history.store(),
+        untaken: () => this.#scans.untaken,
         loopLagMs: () => this.#lag.worstMs,
         log: log("health"),
       })
@@ -348,6 +499,51 @@ function findCaged(world: World, config: Config): Caged {
   return { programs, sandbox };
 }
 
+function breakerFileOf({ state }: Config): BreakerFile {
+  return new BreakerFile({
+    path: `${state.folder}/breakers.json`,
+    files: BREAKER_FILES,
+    after,
+    onError: (error) =>
+      main.warn("breaker state cannot be kept", { error: String(error) }),
+  });
+}
+
+function breakersOf(config: Config, store: BreakerFile): Breakers<ToolName> {
+  return new Breakers<ToolName>({
+    tools: breakerOptions(config),
+    now: () => performance.now(),
+    wallNow: Date.now,
+    random: Math.random,
+    store,
+    onError: (error) =>
+      main.warn("breaker state is unsound", { error: String(error) }),
+  });
+}
+
+/** For calls that are nobody's. */
+const UNRECORDED: Audit = { append: () => Promise.resolve() };
+
+const AUDIT_OPTIONS: OpenOptions = {
+  wallNow: Date.now,
+  now: () => performance.now(),
+  onCheckpoint: (anchor) => auditLog.info("checkpoint", { ...anchor }),
+  onWarning: (message, detail) =>
+    auditLog.warn("audit log", defined({ message, detail })),
+};
+
+/** The names of the keys that differ; never their values. */
+function changedKeys(before: Config, after: Config): string[] {
+  return KEYS.filter(({ section, key }) =>
+    valueOf(before, section, key) !== valueOf(after, section, key)
+  ).map(({ name }) => name);
+}
+
+function valueOf(config: Config, section: string, key: string): string {
+  const sections = config as unknown as Record<string, Record<string, unknown>>;
+  return JSON.stringify(sections[section]?.[key]);
+}
+
 function logSandbox({ mode, reason }: Sandbox): void {
   const level = mode === "none" || mode === "bare" ? "warn" : "info";
   main[level]("sandbox", { mode, reason });
@@ -367,11 +563,13 @@ async function readRules(config: Config): Promise<Rules> {
     warn: (warning) => main.warn("wordlist left out", { warning }),
   });
   const enabled = TOOL_NAMES.filter((name) => config[name].enabled);
-  return rulesOf(
-    guardrailsOf(config, wordlists),
+  return rulesOf({
+    guardrails: guardrailsOf(config, wordlists),
     enabled,
-    config.mcp.max_result_tokens,
-  );
+    resultTokensMax: config.mcp.max_result_tokens,
+    cacheTtlMs: config.cache.ttl_seconds * 1000,
+    configHash: await fingerprint(config),
+  });
 }
 
 /** What the warden may read: the code, and where the configuration and the wordlists lie. */
@@ -445,7 +643,9 @@ function logDispatch(event: DispatchEvent): void {
     detail: error?.detail ?? detail,
     why: kind === "refused" ? error?.message : undefined,
   });
-  if (kind === "refused") {
+  if (kind === "unrecorded") {
+    dispatchLog.error("not recorded", { ...properties, why: error?.message });
+  } else if (kind === "refused") {
     dispatchLog.info("call refused", properties);
   } else if (kind === "started") dispatchLog.debug("scan started", properties);
   else if (scan?.error) dispatchLog.warn("scan ended", properties);

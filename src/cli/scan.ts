@@ -12,7 +12,7 @@ import { progressLine } from "./progress_bar.ts";
 import { Runtime } from "./runtime.ts";
 import { scanJson, scanText } from "./scan_view.ts";
 import { styleOf } from "./style.ts";
-import { EXIT, type World } from "./world.ts";
+import { AT_TERMINAL, EXIT, type World } from "./world.ts";
 
 /**
  * Scans once and prints what was found.
@@ -27,6 +27,7 @@ export async function scan(world: World): Promise<number> {
     await using runtime = await Runtime.start(world, { server: false });
     const bar = new Bar(world);
     const answer = await runtime.call({
+      who: AT_TERMINAL,
       tool: asked.tool,
       arguments: asked.request,
       signal: world.stop,

@@ -11,7 +11,7 @@ import { report } from "./scan.ts";
 import { HOSTILE_CASES, type HostileCase } from "./selftest_corpus.ts";
 import { styleOf } from "./style.ts";
 import { table } from "./table.ts";
-import { EXIT, type World } from "./world.ts";
+import { AT_TERMINAL, EXIT, type World } from "./world.ts";
 
 /** What came of a case. */
 interface Result {
@@ -32,7 +32,10 @@ interface Result {
 export async function selftest(world: World): Promise<number> {
   const json = world.args.includes("--json");
   try {
-    await using runtime = await Runtime.start(world, { server: false });
+    await using runtime = await Runtime.start(world, {
+      server: false,
+      recorded: false,
+    });
     const { guardrails } = await runtime.capabilities();
     const results: Result[] = [];
     for (const hostile of HOSTILE_CASES) {
@@ -74,6 +77,7 @@ async function refusalOf(
 ): Promise<string> {
   try {
     const answer = await runtime.call({
+      who: AT_TERMINAL,
       tool: hostile.tool,
       // Own keys only, so that a hostile `__proto__` reaches the parser as the key it is.
       arguments: Object.fromEntries([...Object.entries(hostile.arguments), [

@@ -26,19 +26,22 @@ export async function serve(world: World): Promise<number> {
     version: world.version,
     fields: toolFields,
     now: () => performance.now(),
+    wallNow: Date.now,
     input: world.input,
     output: world.output,
     onError: (error) => log("mcp").warn("protocol", { error: error.message }),
   });
   try {
-    const runtime = await starting;
-    refuseOtherTransport(runtime.loaded.config);
-    await Promise.race([handle.closed, aborted(world.stop)]);
-    // A client that went can take no answer any more; one that is still there may get its own.
-    if (world.stop.aborted) {
-      await Promise.race([handle.closed, runtime.drained()]);
+    {
+      await using runtime = await starting;
+      refuseOtherTransport(runtime.loaded.config);
+      await runtime.openHistory();
+      await Promise.race([handle.closed, aborted(world.stop)]);
+      // A client that went can take no answer any more; one that is still there may get its own.
+      if (world.stop.aborted) {
+        await Promise.race([handle.closed, runtime.drained()]);
+      }
     }
-    await runtime[Symbol.asyncDispose]();
     await handle.close();
     return EXIT.ok;
   } catch (thrown) {

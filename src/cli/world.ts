@@ -5,6 +5,8 @@
  * @module
  */
 
+import type { Who } from "@/audit/entry.ts";
+
 /** Where the output goes. */
 export interface Terminal {
   /** Whether stdout is one. */
@@ -44,6 +46,13 @@ export interface World {
   /** Hears of SIGHUP. */
   readonly onReload: (reload: () => void) => void;
 }
+
+/** Whoever runs a command, for the audit log: the operating system knows who that is, we do not. */
+export const AT_TERMINAL: Who = {
+  client: "a person at a terminal",
+  transport: "cli",
+  address: null,
+};
 
 /** Exit codes of every command. */
 export const EXIT = {

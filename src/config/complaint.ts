@@ -57,6 +57,52 @@ export function addressComplaint(text: string): string | null {
   } is no address; write one such as 10.0.0.53 or fd00::53`;
 }
 
+/** A key in hexadecimal digits. What was given is not repeated: it may be a key. */
+export function keyComplaint(text: string): string | null {
+  if (/^(?:[0-9a-f]{2}){32,128}$/i.test(text)) return null;
+  return "it is no key of 64 to 256 hexadecimal digits; make one with: openssl rand -hex 32";
+}
+
+/** The address of a database. What was given is not repeated: it may hold a password. */
+export function databaseComplaint(text: string): string | null {
+  if (/^sqlite:[\w.-]{1,200}$/.test(text)) return null;
+  if (/^postgres(?:ql)?:\/\/[^\s/]{1,512}\/[^\s]{1,256}$/.test(text)) {
+    return null;
+  }
+  return "it is no address of a database; write sqlite:scans.db for a file in the state folder, or postgres://USER:PASSWORD@HOST:PORT/DATABASE";
+}
+
+/** A tag of scans. */
+export function tagComplaint(text: string): string | null {
+  return /^[\p{L}\p{N}][\p{L}\p{N} ._:/-]{0,63}$/u.test(text)
+    ? null
+    : `${
+      shown(text)
+    } is no tag; write 1 to 64 letters, digits, blanks and . _ : / -`;
+}
+
+/** A name of an engagement or a tag, and a subnet that scans under it are bound to. */
+export function boundComplaint(text: string): string | null {
+  const { name, subnet } = boundOf(text);
+  if (name === "" || subnet === "") {
+    return `${
+      shown(text)
+    } binds no name to a network; write NAME=NETWORK, such as spring=10.1.0.0/16`;
+  }
+  return tagComplaint(name) ?? subnetComplaint(subnet);
+}
+
+/**
+ * Takes `NAME=SUBNET` apart.
+ *
+ * @param text What {@linkcode boundComplaint} takes.
+ * @returns The name and the subnet; the subnet is empty where there is none.
+ */
+export function boundOf(text: string): { name: string; subnet: string } {
+  const at = Math.max(text.lastIndexOf("="), 0);
+  return { name: text.slice(0, at), subnet: text.slice(at + 1) };
+}
+
 /** The host that a server listens on. */
 export function hostComplaint(text: string): string | null {
   if (text === "localhost" || parseAddress(text) !== null) return null;

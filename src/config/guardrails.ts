@@ -5,6 +5,8 @@
  * @module
  */
 import type { Guardrails, ToolLimits } from "@/tools/guardrails.ts";
+import type { ScopeBound } from "@/scope/rules.ts";
+import { boundOf } from "./complaint.ts";
 import type { Wordlist } from "./catalogue.ts";
 import type { Config } from "./schema.ts";
 
@@ -26,6 +28,12 @@ export function guardrailsOf(
       deniedSubnets: [...security.denied_subnets],
       allowedHostSuffixes: [...security.allowed_host_suffixes],
       maxNetworkSize: security.max_network_size,
+      bounds: [
+        ...boundsOf("engagement", security.engagement_subnets),
+        ...boundsOf("tag", security.tag_subnets),
+      ],
+      engagementRequired: security.engagement_required,
+      within: [],
     },
     allowIntrusive: security.allow_intrusive,
     timeoutSecondsDefault: tool.default_timeout,
@@ -66,6 +74,18 @@ export function guardrailsOf(
       requestTimeoutSeconds: gobuster.request_timeout_seconds,
     },
   };
+}
+
+/** Gathers `NAME=SUBNET` by their names. */
+function boundsOf(
+  kind: ScopeBound["kind"],
+  entries: readonly string[],
+): ScopeBound[] {
+  const subnets = new Map<string, string[]>();
+  for (const { name, subnet } of entries.map(boundOf)) {
+    subnets.set(name, [...subnets.get(name) ?? [], subnet]);
+  }
+  return [...subnets].map(([name, of]) => ({ kind, name, subnets: of }));
 }
 
 function limitsOf(tool: Config["nmap" | "masscan" | "gobuster"]): ToolLimits {

@@ -5,6 +5,7 @@
  * @module
  */
 import { AppError } from "@/error/app_error.ts";
+import { redactText } from "@/log/redact.ts";
 
 /** Most problems that are named; the rest is counted. */
 export const PROBLEMS_SHOWN_MAX = 50;
@@ -37,7 +38,10 @@ export function problemsError(
   options: ProblemsOptions,
 ): AppError {
   const shown = problems.slice(0, PROBLEMS_SHOWN_MAX);
-  const lines = shown.map(({ place, message }) => `  ${place}: ${message}`);
+  // What was written repeats itself in what is wrong with it, and a password may stand at any key.
+  const lines = shown.map(({ place, message }) =>
+    `  ${place}: ${redactText(message)}`
+  );
   if (problems.length > shown.length) {
     lines.push(`  and ${problems.length - shown.length} more`);
   }

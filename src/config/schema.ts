@@ -9,12 +9,16 @@
 import { PACES } from "@/tools/guardrails.ts";
 import {
   addressComplaint,
+  boundComplaint,
+  databaseComplaint,
   hostComplaint,
+  keyComplaint,
   nothing,
   resolverComplaint,
   scriptComplaint,
   subnetComplaint,
   suffixComplaint,
+  tagComplaint,
   wordlistComplaint,
 } from "./complaint.ts";
 import {
@@ -162,6 +166,21 @@ export const SECTIONS = {
       complaint: suffixComplaint,
       description:
         "Host names may be scanned below these suffixes only, and only if every address they have is allowed.",
+    }),
+    engagement_subnets: texts([], {
+      values: "of NAME=NETWORK",
+      complaint: boundComplaint,
+      description:
+        "Scans under an engagement that is named here may go to its networks only, within all other rules.",
+    }),
+    engagement_required: flag(
+      false,
+      "Whether every scan must name an engagement of security.engagement_subnets.",
+    ),
+    tag_subnets: texts([], {
+      values: "of NAME=NETWORK",
+      complaint: boundComplaint,
+      description: "The same for scans with a tag.",
     }),
     max_network_size: integer(
       1_024,
@@ -426,13 +445,58 @@ export const SECTIONS = {
     ),
   },
   scans: {
-    keep: integer(500, 1, 100_000, "How many finished scans are kept."),
+    keep: integer(
+      500,
+      1,
+      100_000,
+      "How many finished scans are at hand in memory. All are in the database.",
+    ),
     keep_bytes: integer(
       256 * MIB,
       MIB,
       8_192 * MIB,
-      "Most bytes of the scans that are kept; the oldest go first.",
+      "Most bytes of the scans in memory; the oldest leave it first.",
     ),
+    resume: choice(
+      "interrupt",
+      ["interrupt", "requeue"],
+      "What becomes of scans that ran when their server died: they end as interrupted, or run again.",
+    ),
+  },
+  database: {
+    url: text(
+      "sqlite:scans.db",
+      "sqlite:FILE or postgres://USER:PASSWORD@HOST:PORT/DATABASE",
+      databaseComplaint,
+      "Where scans are kept: a file in the state folder, or PostgreSQL. With a password it is a secret: give it by its variable.",
+    ),
+  },
+  cache: {
+    ttl_seconds: integer(
+      0,
+      0,
+      30 * 86_400,
+      "Seconds in which an identical request may be answered by an earlier scan; 0 always scans.",
+    ),
+  },
+  retention: {
+    max_age_days: integer(
+      0,
+      0,
+      36_500,
+      "Days after which a scan is removed; 0 keeps all.",
+    ),
+    max_bytes: integer(
+      0,
+      0,
+      1_024 * 1_024 * MIB,
+      "Bytes of the database above which the oldest scans are removed; 0 sets no bound.",
+    ),
+    keep_tags: texts([], {
+      values: "a tag",
+      complaint: tagComplaint,
+      description: "Scans with one of these tags are never removed.",
+    }),
   },
   state: {
     folder: text(
@@ -440,6 +504,36 @@ export const SECTIONS = {
       "a folder",
       nothing,
       "Where the server keeps what outlives it. A relative folder starts at the working directory.",
+    ),
+  },
+  audit: {
+    key_file: textOrNull(
+      "a file below config or state",
+      nothing,
+      "The key that seals the audit log. null takes audit.key in the state folder, which is made at the first start.",
+    ),
+    key: textOrNull(
+      "64 to 256 hexadecimal digits",
+      keyComplaint,
+      "The key itself, instead of a file. A secret: give it by its variable.",
+    ),
+    checkpoint_every: integer(
+      100,
+      1,
+      100_000,
+      "Entries between two checkpoints, which also go to the log.",
+    ),
+    rotate_bytes: integer(
+      64 * MIB,
+      64 * KIB,
+      4_096 * MIB,
+      "Bytes of a file of the audit log after which the next one is begun.",
+    ),
+    keep_files: integer(
+      0,
+      0,
+      100_000,
+      "How many files of the audit log are kept; 0 keeps all. Removal is recorded.",
     ),
   },
   log: {
@@ -507,6 +601,9 @@ export const ENVIRONMENT_NAMES: readonly string[] = [
  * start: a listener does not move, and neither does a store under its scans.
  */
 export const START_ONLY: readonly KeyName[] = [
+  "audit.key",
+  "audit.key_file",
+  "database.url",
   "sandbox.mode",
   "sandbox.required",
   "server.transport",

@@ -4,8 +4,16 @@
  *
  * @module
  */
+import type { Who } from "@/audit/entry.ts";
 import { AppError } from "@/error/app_error.ts";
-import { type Fields, flag, integer, parseFields } from "@/tools/field.ts";
+import {
+  type Fields,
+  flag,
+  integer,
+  parseFields,
+  text,
+  texts,
+} from "@/tools/field.ts";
 import type { Progress } from "@/tools/tool.ts";
 
 /** Options of a call that are not part of the scan. They stand beside the tool's arguments. */
@@ -22,10 +30,22 @@ export const CALL_FIELDS = {
     500,
     50_000,
   ),
+  engagement: text("The engagement that the scan is kept under.", 64),
+  tags: texts("Tags that it is kept under.", {
+    lengthMax: 64,
+    itemsMax: 16,
+  }),
+  idempotency_key: text(
+    "The same key and request again give the same scan.",
+    128,
+  ),
+  no_cache: flag("Scan even if an earlier answer is fresh enough."),
 } satisfies Fields;
 
 /** A call. */
 export interface Call {
+  /** Whose call it is, for the audit log. */
+  readonly who: Who;
   /** The tool's name as the client sent it. */
   readonly tool: string;
   /** The arguments as the client sent them: untrusted JSON. */
@@ -43,6 +63,11 @@ export interface CallArguments {
   readonly background: boolean;
   readonly plan: boolean;
   readonly maxTokens: number | undefined;
+  readonly engagement: string | null;
+  readonly tags: readonly string[];
+  readonly idempotencyKey: string | null;
+  /** Whether an earlier answer is no answer. */
+  readonly noCache: boolean;
   /** What is left for the tool. */
   readonly request: Readonly<Record<string, unknown>>;
 }
@@ -66,11 +91,15 @@ export function parseCallArguments(input: unknown): CallArguments {
   for (const [key, value] of Object.entries(input)) {
     (Object.hasOwn(CALL_FIELDS, key) ? own : request)[key] = value;
   }
-  const { background, plan, max_tokens } = parseFields(CALL_FIELDS, own);
+  const parsed = parseFields(CALL_FIELDS, own);
   return {
-    background: background ?? false,
-    plan: plan ?? false,
-    maxTokens: max_tokens,
+    background: parsed.background ?? false,
+    plan: parsed.plan ?? false,
+    maxTokens: parsed.max_tokens,
+    engagement: parsed.engagement ?? null,
+    tags: [...new Set(parsed.tags)].sort(),
+    idempotencyKey: parsed.idempotency_key ?? null,
+    noCache: parsed.no_cache ?? false,
     request,
   };
 }

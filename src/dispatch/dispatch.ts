@@ -4,25 +4,30 @@
  *
  * @module
  */
+import type { Audit, Who } from "@/audit/entry.ts";
 import { AppError, parseErrorBody, toAppError } from "@/error/app_error.ts";
-import type { ErrorCode } from "@/error/code.ts";
 import { type Breakers } from "@/breaker/breakers.ts";
-import { countsAsFailure } from "@/breaker/failure.ts";
 import type { Request } from "@/isolate/isolate.ts";
 import type { Isolates } from "@/isolate/isolates.ts";
-import type { Outcome, PlanBody } from "@/isolate/protocol.ts";
+import type { PlanBody } from "@/isolate/protocol.ts";
 import type { Metrics } from "@/metrics/metrics.ts";
 import type { Permits } from "@/permits/permits.ts";
 import { Semaphore } from "@/permits/semaphore.ts";
 import { newScanId } from "@/scans/id.ts";
 import { isOver, type Scan, type Scans } from "@/scans/scan.ts";
+import type { Labels } from "@/scope/rules.ts";
+import { type Guardrails, guardrailsUnder } from "@/tools/guardrails.ts";
 import { toolNamed } from "@/tools/registry.ts";
 import type { Tool, ToolName, Verdict } from "@/tools/tool.ts";
-import { type Call, parseCallArguments } from "./call.ts";
-import type { CallAnswer } from "./engine.ts";
+import { type Call, type CallArguments, parseCallArguments } from "./call.ts";
+import type { CallAnswer, Reading } from "./engine.ts";
 import type { Host } from "./host.ts";
+import { CallRecord } from "./record.ts";
 import type { Rules } from "./rules.ts";
-import { Run } from "./run.ts";
+import type { Run } from "./run.ts";
+import { type Admitted, type Beginning, fromError, Runs } from "./runs.ts";
+import { type Asked, digestOf, joinKeyOf } from "./same.ts";
+import { type DispatchEvent, Telling } from "./telling.ts";
 
 /** What {@linkcode Dispatcher} works with. */
 export interface DispatcherOptions {
@@ -34,6 +39,7 @@ export interface DispatcherOptions {
   readonly permits: Permits<ToolName>;
   readonly scans: Scans;
   readonly metrics: Metrics;
+  readonly audit: Audit;
   /** Hears of what the log should hold; never of untrusted text in a template. */
   readonly onEvent: (event: DispatchEvent) => void;
   /** Milliseconds since the epoch. */
@@ -42,46 +48,43 @@ export interface DispatcherOptions {
   readonly random: (bytes: Uint8Array) => void;
 }
 
-/** What happened to a call, for the log. */
-export interface DispatchEvent {
-  readonly kind: "refused" | "started" | "ended";
-  readonly tool: string;
-  readonly traceId: string;
-  readonly scan?: Scan;
-  readonly error?: AppError;
-  readonly detail?: string;
-}
-
 /**
  * Look-ups of host names at a time, and how many calls may wait for one. Each is a process, and no
  * permit of a scan bounds them: a call has none before its names are known.
  */
 const LOOKUPS = { permits: 4, queueMax: 256 };
 
-/** A call that passed every check and may become a scan. */
-interface Admitted {
-  readonly tool: ToolName;
-  readonly request: Request;
-  readonly target: string;
+/** What belongs to a call from its beginning. */
+interface Context {
   readonly traceId: string;
   readonly rules: Rules;
-  /** Whether its plan says that its deadline is too short for it. */
-  readonly overlong: boolean;
+  readonly record: CallRecord;
+}
+
+/** A request that is read and whose names are looked up. */
+interface Ready {
+  readonly request: Request;
+  /**
+   * Judges it.
+   *
+   * @returns Whether the scan will not be done by its deadline, as planned.
+   * @throws {AppError} If a guardrail refuses it.
+   */
+  readonly judge: () => boolean;
 }
 
 /** Runs calls. */
 export class Dispatcher {
   readonly #options: DispatcherOptions;
-  /** Every run whose child may still live, by its scan's id. */
-  readonly #running = new Map<string, Run>();
-  /** The runs that an identical call may join, by what they ask for. */
-  readonly #joinable = new Map<string, Run>();
+  readonly #telling: Telling;
+  readonly #runs: Runs;
   readonly #lookups = new Semaphore(LOOKUPS);
-  #draining = false;
 
   /** @param options What it works with. */
   constructor(options: DispatcherOptions) {
     this.#options = options;
+    this.#telling = new Telling(options);
+    this.#runs = new Runs({ ...options, telling: this.#telling });
   }
 
   /**
@@ -93,37 +96,130 @@ export class Dispatcher {
    */
   async call(call: Call): Promise<CallAnswer> {
     const traceId = call.traceId ?? this.#newTraceId();
+    const rules = this.#options.rules();
+    const record = await CallRecord.begin(
+      this.#options.audit,
+      {
+        who: call.who,
+        operation: asksForPlan(call.arguments) ? "plan" : "scan",
+        tool: call.tool,
+        traceId,
+      },
+      call.arguments,
+      rules,
+    );
     let answer: CallAnswer;
     try {
-      answer = await this.#dispatch(call, traceId);
+      const context = { traceId, rules, record };
+      answer = await this.#dispatch(call, context);
     } catch (thrown) {
       const error = toAppError(thrown);
-      this.#refused(call.tool, traceId, error);
+      this.#telling.refused(call.tool, traceId, error);
+      const refused = record.refused(error);
+      await this.#telling.recorded(refused, call.tool, traceId);
       throw error;
     }
     // A scan that never started (no place, the circuit open) is a refusal to whoever waited for it.
-    if (
-      answer.kind === "scan" && answer.scan.startedAt === null &&
-      answer.scan.error !== null
-    ) {
-      throw parseErrorBody(answer.scan.error);
-    }
+    if (answer.kind !== "plan") throwIfNeverStarted(answer.scan);
     return answer;
+  }
+
+  /**
+   * Runs a scan that was queued when its server died: through every check again, by the rules of
+   * today. The record of it says how it ended.
+   *
+   * @param scan The scan as it is kept.
+   * @returns It as it ended; as it was if the server stops before its turn.
+   */
+  resume(scan: Scan): Promise<Scan> {
+    const { id, tool, traceId, request: given } = scan;
+    this.#options.scans.adopt(scan);
+    let record: CallRecord | null = null;
+    const run = this.#runs.start(id, `resumed ${id}`, {
+      record: async (run) => {
+        const rules = this.#options.rules();
+        const who = resumer(scan);
+        const called = { who, operation: "scan", tool, traceId } as const;
+        const { audit } = this.#options;
+        record = await CallRecord.begin(audit, called, given, rules);
+        record.under(scan);
+        const context = { traceId, rules, record };
+        const { signal } = run;
+        const prepared = { context, labels: scan, signal };
+        const ready = await this.#prepare(tool, given, prepared);
+        const { target } = scan;
+        const admitted = this.#admit(tool, ready, { ...context, target });
+        if (this.#runs.draining) return { scan, admitted: null };
+        await record.allowed({ rule: "guardrails", target, scanId: id });
+        return { scan, admitted };
+      },
+      failed: async (error) => {
+        if (this.#runs.draining) return scan;
+        this.#telling.refused(tool, traceId, error);
+        const refused = record?.refused(error, id) ?? Promise.resolve();
+        await this.#telling.recorded(refused, tool, traceId);
+        return await this.#unstarted(scan, error);
+      },
+    });
+    run.keep();
+    return run.done;
   }
 
   /**
    * Ends a scan and waits until its child is gone.
    *
    * @param id The scan's id.
+   * @param who Whose call it is.
    * @returns The scan as it ended.
-   * @throws {AppError} `not_found`.
+   * @throws {AppError} `not_found`; `conflict` if another server runs it.
    */
-  async cancel(id: string): Promise<Scan> {
-    const scan = this.#options.scans.get(id);
-    if (isOver(scan)) return scan;
-    const run = this.#running.get(id);
+  async cancel(id: string, who: Who): Promise<Scan> {
+    const traceId = this.#newTraceId();
+    const { audit, rules, scans } = this.#options;
+    const call = { who, operation: "cancel", tool: null, traceId } as const;
+    // What cannot be recorded does not happen, but for this: it ends what sends packets.
+    const begun = CallRecord.begin(audit, call, { id }, rules());
+    await this.#telling.recorded(begun, "cancel", traceId);
+    const record = await begun.catch(() => null);
+    const run = this.#runs.of(id);
+    try {
+      const scan = await scans.get(id);
+      if (run === null && !isOver(scan)) throw runsElsewhere(scan);
+    } catch (thrown) {
+      const error = toAppError(thrown);
+      const refused = record?.refused(error) ?? Promise.resolve();
+      await this.#telling.recorded(refused, "cancel", traceId);
+      throw error;
+    }
+    const known = { rule: "scan_known", target: null, scanId: id };
+    const allowed = record?.allowed(known) ?? Promise.resolve();
+    await this.#telling.recorded(allowed, "cancel", traceId);
     run?.cancel();
-    return run === undefined ? scan : await run.done;
+    return await run?.done ?? await scans.get(id);
+  }
+
+  /**
+   * Ends a scan that another server took over: its record is that one's now.
+   *
+   * @param id The scan's id.
+   */
+  abandon(id: string): void {
+    this.#runs.of(id)?.cancel();
+  }
+
+  /**
+   * Records that somebody looks at what is kept.
+   *
+   * @param reading Who, and at what.
+   * @returns A promise that never rejects.
+   */
+  async recordReading(reading: Reading): Promise<void> {
+    const { who, tool, traceId = this.#newTraceId() } = reading;
+    const { audit, rules } = this.#options;
+    const call = { who, operation: "read", tool, traceId } as const;
+    const asked = reading.arguments;
+    const recorded = CallRecord.allowed(audit, call, asked, rules());
+    await this.#telling.recorded(recorded, tool, traceId);
   }
 
   /**
@@ -131,69 +227,121 @@ export class Dispatcher {
    *
    * @param graceMs Most milliseconds.
    */
-  async drain(graceMs: number): Promise<void> {
-    this.#draining = true;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, graceMs);
-    const runs = [...this.#running.values()];
-    await Promise.race([Promise.all(runs.map((run) => run.done)), promise]);
-    clearTimeout(timer);
+  drain(graceMs: number): Promise<void> {
+    return this.#runs.drain(graceMs);
   }
 
-  /** Ends every scan and waits until all children are gone. */
-  async cancelAll(): Promise<void> {
-    const runs = [...this.#running.values()];
-    for (const run of runs) run.cancel();
-    await Promise.all(runs.map((run) => run.done));
+  /** Takes no more calls, ends every scan and waits until all children are gone. */
+  cancelAll(): Promise<void> {
+    return this.#runs.cancelAll();
   }
 
-  async #dispatch(call: Call, traceId: string): Promise<CallAnswer> {
+  async #dispatch(call: Call, context: Context): Promise<CallAnswer> {
     this.#refuseWhileDraining();
-    const rules = this.#options.rules();
-    const tool = toolNamed(call.tool);
-    if (!rules.enabled.has(tool.name)) {
-      throw new AppError(
-        "tool_disabled",
-        `Cannot use "${tool.name}": it is switched off in the configuration (${tool.name}.enabled)`,
-      );
-    }
+    const { record } = context;
+    const tool = this.#enabled(call.tool, context.rules);
     const options = parseCallArguments(call.arguments);
-    if (!options.plan) this.#options.breakers.get(tool.name).check();
-    const parsed = tool.parse(options.request, rules.guardrails);
-    const request: Request = {
-      arguments: options.request,
-      rawSockets: await this.#options.host.rawSockets(call.signal),
-      resolved: await this.#lookUp(tool.names(parsed), rules, call.signal),
-    };
+    record.under(options);
+    const ready = await this.#prepare(tool.name, options.request, {
+      context,
+      labels: options,
+      signal: call.signal,
+      plan: options.plan,
+    });
+    const target = targetText(options.request);
     if (options.plan) {
-      const plan = await this.#plan(tool.name, request, call.signal);
+      await record.allowed({ rule: "plan", target, scanId: null });
+      const plan = await this.#plan(tool.name, ready.request, call.signal);
       return { kind: "plan", tool: tool.name, plan };
     }
-    const overlong = this.#judge(tool, parsed, request, rules);
+    const admitted = this.#admit(tool.name, ready, { ...context, target });
     // The look-up took its time: nobody may want the scan any more.
     this.#refuseWhileDraining();
     if (call.signal.aborted) {
       throw new AppError("cancelled", "The request was cancelled");
     }
-    const target = targetText(options.request);
-    const run = this.#accept({
-      tool: tool.name,
+    const { maxTokens } = options;
+    const earlier = await this.#earlier(admitted, options);
+    if (earlier !== null) return { kind: "scan", maxTokens, ...earlier };
+    const scan = await this.#take(call, admitted, options);
+    return options.background
+      ? { kind: "accepted", scan }
+      : { kind: "scan", scan, maxTokens, cachedSeconds: null };
+  }
+
+  #enabled(name: string, rules: Rules): Tool<unknown> {
+    const tool = toolNamed(name);
+    if (rules.enabled.has(tool.name)) return tool;
+    throw new AppError(
+      "tool_disabled",
+      `Cannot use "${tool.name}": it is switched off in the configuration (${tool.name}.enabled)`,
+    );
+  }
+
+  /** Parses a tool's arguments and looks up what they name; `judge` then says whether all is allowed. */
+  async #prepare(
+    name: string,
+    given: Readonly<Record<string, unknown>>,
+    { context, labels, signal, plan = false }: {
+      readonly context: Context;
+      readonly labels: Labels;
+      readonly signal: AbortSignal;
+      readonly plan?: boolean;
+    },
+  ): Promise<Ready> {
+    const { rules, record } = context;
+    const tool = this.#enabled(name, rules);
+    if (!plan) this.#options.breakers.get(tool.name).check();
+    const guardrails = guardrailsUnder(rules.guardrails, labels);
+    const parsed = tool.parse(given, guardrails);
+    const request: Request = {
+      arguments: given,
+      rawSockets: await this.#options.host.rawSockets(signal),
+      resolved: await this.#lookUp(tool.names(parsed), rules, signal),
+      labels: { engagement: labels.engagement, tags: labels.tags },
+    };
+    return {
       request,
-      target,
-      traceId,
-      rules,
-      overlong,
-    });
-    if (options.background) {
-      run.keep();
-      return { kind: "accepted", scan: this.#options.scans.get(run.id) };
+      judge: () => this.#judge(tool, parsed, request, { guardrails, record }),
+    };
+  }
+
+  /** Main's judgement of what was prepared. */
+  #admit(
+    tool: ToolName,
+    { request, judge }: Ready,
+    context: Context & { readonly target: string },
+  ): Admitted {
+    return { tool, request, ...context, overlong: judge() };
+  }
+
+  /** Finds an earlier scan that may answer this request. A client with a key wants a scan of its own. */
+  async #earlier(
+    { tool, request, target, rules, record }: Admitted,
+    options: CallArguments,
+  ): Promise<{ scan: Scan; cachedSeconds: number } | null> {
+    const { noCache, idempotencyKey } = options;
+    if (rules.cacheTtlMs === 0 || noCache || idempotencyKey !== null) {
+      return null;
     }
-    const scan = await run.follow(call.signal, call.onProgress);
-    return { kind: "scan", scan, maxTokens: options.maxTokens };
+    const now = this.#options.wallNow();
+    const digest = await digestOf(askedOf({ tool, request }, options));
+    const scan = await this.#options.scans.answerTo(
+      digest,
+      now - rules.cacheTtlMs,
+    );
+    // A name may have moved to another address since.
+    const addresses = [...request.resolved.values()].flat();
+    if (
+      scan === null || !addresses.every((one) => scan.targets.includes(one))
+    ) return null;
+    await record.allowed({ rule: "cache", target, scanId: scan.id });
+    const ageMs = now - (scan.finishedAt ?? now);
+    return { scan, cachedSeconds: Math.max(0, Math.floor(ageMs / 1000)) };
   }
 
   #refuseWhileDraining(): void {
-    if (!this.#draining) return;
+    if (!this.#runs.draining) return;
     throw new AppError(
       "tool_unavailable",
       "Cannot take the call: the server is stopping",
@@ -228,14 +376,23 @@ export class Dispatcher {
    *
    * @returns Whether the scan will not be done by its deadline, as planned.
    */
-  #judge<R>(tool: Tool<R>, parsed: R, request: Request, rules: Rules): boolean {
+  #judge<R>(
+    tool: Tool<R>,
+    parsed: R,
+    request: Request,
+    { guardrails, record }: {
+      readonly guardrails: Guardrails;
+      readonly record: CallRecord;
+    },
+  ): boolean {
     const plan = tool.plan(parsed, {
-      guardrails: rules.guardrails,
+      guardrails,
       powers: { rawSockets: request.rawSockets },
       resolved: request.resolved,
     });
     const refusal = plan.verdicts.find((verdict: Verdict) => !verdict.allowed);
     if (refusal === undefined) return plan.seconds * 1000 > plan.timeoutMs;
+    record.refusedBy(refusal.guardrail);
     const { code, message } = refusal.error ??
       {
         code: "internal" as const,
@@ -244,124 +401,89 @@ export class Dispatcher {
     throw new AppError(code, message);
   }
 
-  /** Joins an identical scan under way, or records and starts a new one. */
-  #accept(admitted: Admitted): Run {
-    const key = runKey(admitted);
-    const joined = this.#joinable.get(key);
-    if (joined !== undefined && !joined.signal.aborted) return joined;
-    const scan = this.#newScan(admitted);
-    this.#options.scans.create(scan);
-    const run = new Run(scan.id, async (run) => {
+  /**
+   * Takes part in an identical scan under way, or records and starts a new one.
+   *
+   * @returns The scan as it ended; as it was accepted where it goes on in the background.
+   */
+  async #take(
+    call: Call,
+    admitted: Admitted,
+    options: CallArguments,
+  ): Promise<Scan> {
+    const { who } = call;
+    const asked = askedOf(admitted, options);
+    const key = joinKeyOf(asked, admitted.request.resolved, [
+      options.idempotencyKey,
+      options.idempotencyKey === null ? null : who.client,
+    ]);
+    const joined = this.#runs.joinable(key);
+    const run = joined ?? this.#start(key, who, admitted, options);
+    // Held at once: whoever else waits for it may leave while this call is recorded.
+    const left = new AbortController();
+    const signal = AbortSignal.any([call.signal, left.signal]);
+    if (options.background) run.keep();
+    const ended = options.background
+      ? null
+      : run.follow(signal, call.onProgress);
+    ended?.catch(() => {});
+    const accepted = await run.accepted;
+    if (joined !== null) {
+      const { target, record } = admitted;
       try {
-        return await this.#perform(run, admitted);
-      } finally {
-        this.#running.delete(run.id);
-        // An identical call may have come since this one was cancelled.
-        if (this.#joinable.get(key) === run) this.#joinable.delete(key);
+        const scanId = accepted.id;
+        await record.allowed({ rule: "joined", target, scanId });
+      } catch (thrown) {
+        left.abort();
+        throw thrown;
       }
-    });
-    this.#running.set(run.id, run);
-    this.#joinable.set(key, run);
-    return run;
-  }
-
-  async #perform(run: Run, admitted: Admitted): Promise<Scan> {
-    // The caller gets hold of the run before its first step, so that nothing is missed.
-    await Promise.resolve();
-    const { permits, breakers } = this.#options;
-    try {
-      using _permit = await permits.acquire(admitted.tool, run.signal);
-      using admission = breakers.get(admitted.tool).admit();
-      const { scan, blames } = await this.#scan(run, admitted);
-      if (scan.error === null) admission.succeeded();
-      else if (
-        blames === "tool" && speaksAgainstTool(scan.error.code, admitted)
-      ) {
-        admission.failed();
-      } else admission.ignored();
-      return scan;
-    } catch (thrown) {
-      const error = toAppError(thrown);
-      this.#refused(admitted.tool, admitted.traceId, error);
-      return this.#ended(run, admitted, { error });
     }
+    return await ended ?? accepted;
   }
 
-  async #scan(
-    run: Run,
+  #start(
+    key: string,
+    who: Who,
     admitted: Admitted,
-  ): Promise<{ scan: Scan; blames: Outcome["blames"] }> {
-    const { metrics, scans, wallNow } = this.#options;
-    const execution = metrics.begin(admitted.tool);
-    let scan = scans.update(run.id, {
-      status: "running",
-      startedAt: wallNow(),
-    });
-    this.#options.onEvent({
-      kind: "started",
-      tool: admitted.tool,
-      traceId: scan.traceId,
-      scan,
-    });
-    let blames: Outcome["blames"] = "tool";
-    try {
-      const isolate = await this.#options.isolates.of(admitted.tool);
-      const outcome = await isolate.scan(admitted.request, {
-        onStarted: ({ argv, targets, scanType }) => {
-          scans.update(run.id, { argv, targets, scanType });
-        },
-        onProgress: (progress) => {
-          scans.update(run.id, { progress });
-          run.tell(progress);
-        },
-      }, run.signal);
-      blames = outcome.blames;
-      scan = this.#ended(run, admitted, { outcome });
-    } catch (thrown) {
-      scan = this.#ended(run, admitted, { error: toAppError(thrown) });
-    }
-    execution.end({
-      status: scan.status === "queued" || scan.status === "running"
-        ? "failed"
-        : scan.status,
-      errorType: scan.error?.code,
-      seconds: ((scan.finishedAt ?? 0) - (scan.startedAt ?? 0)) / 1000,
-      traceId: scan.traceId,
-    });
-    return { scan, blames };
+    options: CallArguments,
+  ): Run {
+    const fresh = this.#newScan(who, admitted, options);
+    const { tool, traceId, target, record } = admitted;
+    const beginning: Beginning = {
+      record: async () => {
+        const digest = await digestOf(askedOf(admitted, options));
+        const { idempotencyKey } = options;
+        const keys = { idempotencyKey, digest };
+        const { scan, created } = await this.#options.scans.create(fresh, keys);
+        const rule = created ? "guardrails" : "idempotency_key";
+        await record.allowed({ rule, target, scanId: scan.id });
+        return { scan, admitted };
+      },
+      failed: async (error) => {
+        this.#telling.refused(tool, traceId, error);
+        const refused = record.refused(error, fresh.id);
+        await this.#telling.recorded(refused, tool, traceId);
+        return await this.#unstarted(fresh, error);
+      },
+    };
+    return this.#runs.start(fresh.id, key, beginning);
   }
 
-  #ended(
-    run: Run,
-    admitted: Admitted,
-    end: { outcome: Outcome } | { error: AppError },
-  ): Scan {
-    const finishedAt = this.#options.wallNow();
-    const change = "outcome" in end
-      ? fromOutcome(end.outcome)
-      : fromError(end.error);
-    const scan = this.#options.scans.update(run.id, {
+  /** Ends a scan that was not allowed to start, if it has a record at all. */
+  async #unstarted(scan: Scan, error: AppError): Promise<Scan> {
+    const { scans, wallNow } = this.#options;
+    const change = { ...fromError(error), finishedAt: wallNow() };
+    return await scans.end(scan.id, change).catch(() => ({
+      ...scan,
       ...change,
-      finishedAt,
-      progress: null,
-    });
-    const event = {
-      kind: "ended",
-      tool: admitted.tool,
-      traceId: scan.traceId,
-      scan,
-    } as const;
-    if ("error" in end) this.#options.onEvent({ ...event, error: end.error });
-    else this.#options.onEvent({ ...event, detail: end.outcome.stderrTail });
-    return scan;
+    }));
   }
 
-  #refused(tool: string, traceId: string, error: AppError): void {
-    this.#options.metrics.refused(tool, error.code, traceId);
-    this.#options.onEvent({ kind: "refused", tool, traceId, error });
-  }
-
-  #newScan(admitted: Admitted): Scan {
+  #newScan(
+    who: Who,
+    admitted: Admitted,
+    { engagement, tags }: CallArguments,
+  ): Scan {
     const queuedAt = this.#options.wallNow();
     return {
       id: newScanId(queuedAt, this.#options.random),
@@ -380,6 +502,9 @@ export class Dispatcher {
       error: null,
       notes: [],
       traceId: admitted.traceId,
+      engagement,
+      tags,
+      client: who.client,
       raw: null,
       rawTruncated: false,
     };
@@ -392,27 +517,16 @@ export class Dispatcher {
   }
 }
 
-/**
- * Tells whether an end speaks against the tool. A deadline that the caller made shorter than the
- * default does not, nor one that was too short for what was asked: otherwise one client could close
- * the tool to all others by asking for too little time or too much work.
- */
-function speaksAgainstTool(
-  code: ErrorCode,
-  { request, rules, overlong }: Admitted,
-): boolean {
-  const seconds = request.arguments["timeout_seconds"];
-  const short = typeof seconds === "number" &&
-    seconds < rules.guardrails.timeoutSecondsDefault;
-  return countsAsFailure(code) && !(code === "timeout" && (short || overlong));
+/** For the record, before the arguments are parsed. */
+function asksForPlan(args: unknown): boolean {
+  return typeof args === "object" && args !== null &&
+    Object.hasOwn(args, "plan") && (args as { plan?: unknown }).plan === true;
 }
 
-/** Two calls with the same key ask for the same packets. */
-function runKey({ tool, request }: Admitted): string {
-  const sorted = Object.entries(request.arguments).sort(([a], [b]) =>
-    a < b ? -1 : 1
-  );
-  return JSON.stringify([tool, sorted, [...request.resolved]]);
+function throwIfNeverStarted({ startedAt, error, status }: Scan): void {
+  if (startedAt === null && error !== null && status !== "queued") {
+    throw parseErrorBody(error);
+  }
 }
 
 function targetText(request: Readonly<Record<string, unknown>>): string {
@@ -420,35 +534,25 @@ function targetText(request: Readonly<Record<string, unknown>>): string {
   return Array.isArray(target) ? target.join(" ") : String(target);
 }
 
-/** Picked by name: an isolate must not write any other field of the record. */
-function fromOutcome(outcome: Outcome): Partial<Scan> {
-  const {
-    status,
-    error,
-    report,
-    argv,
-    targets,
-    scanType,
-    notes,
-    raw,
-    rawTruncated,
-  } = outcome;
+/** Everything that has to be the same for two requests to share a scan. */
+function askedOf(
+  { tool, request }: Pick<Admitted, "tool" | "request">,
+  { engagement, tags }: CallArguments,
+): Asked {
+  return { tool, arguments: request.arguments, engagement, tags };
+}
+
+function resumer({ client }: Scan): Who {
   return {
-    status,
-    error,
-    report,
-    argv,
-    targets,
-    scanType,
-    notes,
-    raw,
-    rawTruncated,
+    client: `${client ?? "a client"} (queued before a restart)`,
+    transport: "stdio",
+    address: null,
   };
 }
 
-function fromError(error: AppError): Partial<Scan> {
-  return {
-    status: error.code === "cancelled" ? "cancelled" : "failed",
-    error: error.toBody(),
-  };
+function runsElsewhere({ id, status }: Scan): AppError {
+  return new AppError(
+    "conflict",
+    `Cannot cancel the scan "${id}": it is ${status} in another server on the same database; cancel it there`,
+  );
 }

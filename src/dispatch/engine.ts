@@ -3,9 +3,11 @@
  *
  * @module
  */
+import type { Who } from "@/audit/entry.ts";
 import type { ErrorBody } from "@/error/app_error.ts";
 import type { PlanBody } from "@/isolate/protocol.ts";
-import type { Scan, ScanFilter } from "@/scans/scan.ts";
+import type { Scan, ScanFilter, ScanHead } from "@/scans/scan.ts";
+import type { Store } from "@/store/store.ts";
 import type { Sandbox } from "@/spawn/launcher.ts";
 import type { Guardrails } from "@/tools/guardrails.ts";
 import type { ToolName } from "@/tools/tool.ts";
@@ -18,6 +20,8 @@ export type CallAnswer =
     readonly kind: "scan";
     readonly scan: Scan;
     readonly maxTokens: number | undefined;
+    /** Set if nothing was scanned now: seconds since that scan ended. */
+    readonly cachedSeconds: number | null;
   }
   /** `background`: the scan is queued or running. */
   | { readonly kind: "accepted"; readonly scan: Scan }
@@ -42,6 +46,22 @@ export interface Capabilities {
   }[];
 }
 
+/** Somebody's look at what is kept. */
+export interface Reading {
+  readonly who: Who;
+  /** The tool or the kind of resource. */
+  readonly tool: string;
+  /** What was asked: untrusted JSON. */
+  readonly arguments: unknown;
+  readonly traceId?: string;
+}
+
+/** What is known over all scans. */
+export type Inventory = Pick<
+  Store,
+  "inventoryHosts" | "inventoryServices" | "search"
+>;
+
 /** The engine. */
 export interface Engine {
   /**
@@ -50,16 +70,26 @@ export interface Engine {
    * @throws {AppError} When the call is refused; nothing was spawned then.
    */
   call(call: Call): Promise<CallAnswer>;
+  /**
+   * Records that somebody looks at what is kept. Never rejects: a look changes nothing, so what cannot
+   * be recorded is shown all the same, and the log tells of it.
+   */
+  recordReading(reading: Reading): Promise<void>;
   /** @throws {AppError} `not_found`. */
-  scan(id: string): Scan;
-  scans(filter: ScanFilter): readonly Scan[];
+  scan(id: string): Promise<Scan>;
+  /** Newest first, of all that are kept. */
+  scans(filter: ScanFilter): Promise<readonly ScanHead[]>;
+  /** Hosts and services over all scans. */
+  readonly inventory: Inventory;
   /**
    * Cancels a scan and waits until its child is gone.
    *
+   * @param id The scan's id.
+   * @param who Whose call it is.
    * @returns The scan as it ended; a scan that is over already is returned as it is.
    * @throws {AppError} `not_found`.
    */
-  cancel(id: string): Promise<Scan>;
+  cancel(id: string, who: Who): Promise<Scan>;
   /** What is allowed here now. */
   capabilities(): Promise<Capabilities>;
   /** The health of everything, as JSON. */

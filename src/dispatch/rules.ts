@@ -15,26 +15,26 @@ export interface Rules {
   readonly enabled: ReadonlySet<ToolName>;
   /** Most tokens of an answer where the call names none. */
   readonly resultTokensMax: number;
+  /** Milliseconds in which an earlier scan may answer an identical request; 0 for never. */
+  readonly cacheTtlMs: number;
+  /** Names the configuration that they come from, for the audit log. */
+  readonly configHash: string;
 }
 
 /**
  * Makes the rules.
  *
- * @param guardrails The guardrails.
- * @param enabled The tools that may be used.
- * @param resultTokensMax Most tokens of an answer.
+ * @param parts All of them but the scope, which the guardrails name.
  * @returns The rules.
  */
 export function rulesOf(
-  guardrails: Guardrails,
-  enabled: Iterable<ToolName>,
-  resultTokensMax: number,
+  parts: Omit<Rules, "scope" | "enabled"> & {
+    readonly enabled: Iterable<ToolName>;
+  },
 ): Rules {
-  const scope = Scope.of(guardrails.scope);
   return Object.freeze({
-    guardrails,
-    scope,
-    enabled: new Set(enabled),
-    resultTokensMax,
+    ...parts,
+    scope: Scope.of(parts.guardrails.scope),
+    enabled: new Set(parts.enabled),
   });
 }

@@ -14,8 +14,11 @@ import type { Progress } from "@/tools/tool.ts";
 export class Run {
   /** The scan's id. */
   readonly id: string;
+  /** Resolves with the scan as it was recorded, or as it failed to be; never rejects. */
+  readonly accepted: Promise<Scan>;
   /** Resolves with the scan as it ended; never rejects. */
   readonly done: Promise<Scan>;
+  readonly #accepted = Promise.withResolvers<Scan>();
   readonly #controller = new AbortController();
   readonly #listeners = new Set<(progress: Progress) => void>();
   #followers = 0;
@@ -27,12 +30,18 @@ export class Run {
    */
   constructor(id: string, perform: (run: Run) => Promise<Scan>) {
     this.id = id;
+    this.accepted = this.#accepted.promise;
     this.done = perform(this);
   }
 
   /** Aborts when the scan has to end. */
   get signal(): AbortSignal {
     return this.#controller.signal;
+  }
+
+  /** Says what became of recording it. */
+  accept(scan: Scan): void {
+    this.#accepted.resolve(scan);
   }
 
   /** Lets the scan live although nobody waits for it: a background scan. */

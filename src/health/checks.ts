@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { toAppError } from "@/error/app_error.ts";
 import type { Check, Finding, HealthStatus, Json, Priority } from "./check.ts";
 
 /** Time of a check that reads figures of this host. */
@@ -201,6 +202,72 @@ export function sandboxCheck(
     remedy: "see what the doctor says of the sandbox",
     detail: { mode, reason },
   }));
+}
+
+/**
+ * Looks at the audit log: what cannot be recorded is not done.
+ *
+ * @param probe Tries to write it.
+ * @returns The check.
+ */
+export function auditCheck(
+  probe: () => Promise<{
+    readonly healthy: boolean;
+    readonly reason: string | null;
+    readonly seq: number | null;
+    readonly rejected: number;
+  }>,
+): Check {
+  return figure("audit_log", "critical", async () => {
+    const { healthy, reason, seq, rejected } = await probe();
+    return {
+      status: healthy ? "healthy" : "unhealthy",
+      message: healthy
+        ? "the audit log can be written"
+        : `the audit log cannot be written: ${reason}`,
+      remedy:
+        "no scan starts until it can; make space or mend the disk of the state folder",
+      detail: { seq, rejected },
+    };
+  });
+}
+
+/**
+ * Looks at the store of scans: what cannot be recorded is not done.
+ *
+ * @param probe Writes to the database.
+ * @param untaken How many results wait for it.
+ * @returns The check.
+ */
+export function storeCheck(
+  probe: () => Promise<void>,
+  untaken: () => number,
+): Check {
+  const check = figure("store", "critical", async () => {
+    const waiting = untaken();
+    const fault = await faultOf(probe);
+    const healthy = fault === null && waiting === 0;
+    return {
+      status: healthy ? "healthy" : fault === null ? "degraded" : "unhealthy",
+      message: healthy
+        ? "the database of scans can be written"
+        : fault ?? `${waiting} results wait for the database`,
+      remedy:
+        "no scan starts until it can be written; `deno task store check` says what is wrong",
+      detail: { results_waiting: waiting },
+    };
+  });
+  // Others may be writing: then it takes its turn.
+  return { ...check, timeoutMs: PROBE_TIMEOUT_MS };
+}
+
+async function faultOf(probe: () => Promise<void>): Promise<string | null> {
+  try {
+    await probe();
+    return null;
+  } catch (thrown) {
+    return toAppError(thrown).message;
+  }
 }
 
 /**

@@ -7,7 +7,11 @@
  * @module
  */
 import { AppError, type ErrorBody, parseErrorBody } from "@/error/app_error.ts";
+import type { Labels } from "@/scope/rules.ts";
+import type { Report } from "@/tools/report.ts";
 import type { Progress, ToolName } from "@/tools/tool.ts";
+import { parseAddress } from "@/scope/block.ts";
+import { type Asked, askedOf } from "./asked.ts";
 import { isSound } from "./grant.ts";
 import { parseAnswer } from "./parse.ts";
 import {
@@ -16,11 +20,15 @@ import {
   type Outcome,
   type PlanBody,
   REQUEST_LENGTH_MAX,
+  TELL_INTERVAL_MS,
 } from "./protocol.ts";
 import { isSoundAnswer } from "./sound.ts";
 
 /** How long a cancelled question may go on: SIGTERM, SIGKILL and the report lie within it. */
 const CANCEL_TIMEOUT_MS = 10_000;
+
+/** How many messages of findings may come ahead of their time: timers are not exact. */
+const FOUND_AHEAD_MAX = 16;
 
 /** A request as it crosses. */
 export interface Request {
@@ -28,19 +36,34 @@ export interface Request {
   readonly arguments: Readonly<Record<string, unknown>>;
   readonly rawSockets: boolean;
   readonly resolved: ReadonlyMap<string, readonly string[]>;
+  /** What the scan is kept under. */
+  readonly labels: Labels;
 }
 
 /** What main hears of a scan while it runs. */
 export interface ScanEvents {
   readonly onStarted?: (started: Answer & { kind: "started" }) => void;
   readonly onProgress?: (progress: Progress) => void;
+  /** Findings as they come; the end of the scan brings all of them once more. */
+  readonly onFound?: (report: Report) => void;
 }
 
-interface Pending {
+/** Whoever waits for the end of a scan. */
+interface Listening {
+  readonly events: ScanEvents;
+  /** What its findings may be of; null for what is no scan. */
+  readonly asked: Asked | null;
+}
+
+interface Pending extends Listening {
   readonly settle: (answer: Answer) => void;
   readonly fail: (error: AppError) => void;
-  readonly events: ScanEvents;
+  readonly startedAt: number;
+  /** Messages of findings so far. */
+  found: number;
 }
+
+const NO_SCAN: Listening = { events: {}, asked: null };
 
 /** One tool isolate. */
 export class Isolate {
@@ -95,14 +118,23 @@ export class Isolate {
     events: ScanEvents,
     signal: AbortSignal,
   ): Promise<Outcome> {
-    const answer = await this.#ask(requestAsk("scan", request), events, signal);
+    const asked = askedOf(this.tool, request);
+    const answer = await this.#ask(
+      requestAsk("scan", request),
+      { events, asked },
+      signal,
+    );
     if (answer.kind !== "done") throw unexpected(answer);
     return answer.outcome;
   }
 
   /** Asks what a scan would do; nothing is spawned. */
   async plan(request: Request, signal: AbortSignal): Promise<PlanBody> {
-    const answer = await this.#ask(requestAsk("plan", request), {}, signal);
+    const answer = await this.#ask(
+      requestAsk("plan", request),
+      NO_SCAN,
+      signal,
+    );
     if (answer.kind !== "planned") throw unexpected(answer);
     return answer.plan;
   }
@@ -114,25 +146,31 @@ export class Isolate {
   ): Promise<ReadonlyMap<string, readonly string[]>> {
     const answer = await this.#ask(
       (id) => ({ kind: "resolve", id, names }),
-      {},
+      NO_SCAN,
       signal,
     );
     if (answer.kind !== "resolved") throw unexpected(answer);
-    return new Map(Object.entries(answer.addresses));
+    const found = new Map(Object.entries(answer.addresses));
+    if (!isLookUpOf(found, names)) throw unsound(answer);
+    return found;
   }
 
   /** Asks for the program's version and what it can do here. */
   async probe(
     signal: AbortSignal,
   ): Promise<{ version: string; rawSockets: boolean | null }> {
-    const answer = await this.#ask((id) => ({ kind: "probe", id }), {}, signal);
+    const answer = await this.#ask(
+      (id) => ({ kind: "probe", id }),
+      NO_SCAN,
+      signal,
+    );
     if (answer.kind !== "probed") throw unexpected(answer);
     return { version: answer.version, rawSockets: answer.rawSockets };
   }
 
   /** Asks for a sign of life. */
   async ping(signal: AbortSignal): Promise<void> {
-    await this.#ask((id) => ({ kind: "ping", id }), {}, signal);
+    await this.#ask((id) => ({ kind: "ping", id }), NO_SCAN, signal);
   }
 
   /** Resolves when nothing is under way any more. */
@@ -165,10 +203,16 @@ export class Isolate {
     if (answer.kind === "ready") return this.#judge(answer);
     const pending = this.#pending.get(answer.id);
     if (pending === undefined) return;
-    if (!isSoundAnswer(answer)) return pending.fail(unsound(answer));
+    if (!isSoundAnswer(answer, pending.asked) || !isInTime(answer, pending)) {
+      // What it goes on to do would be nobody's: its place is given to the next scan.
+      this.#port.postMessage({ kind: "cancel", id: answer.id } satisfies Ask);
+      return pending.fail(unsound(answer));
+    }
     if (answer.kind === "started") pending.events.onStarted?.(answer);
     else if (answer.kind === "progress") {
       pending.events.onProgress?.(answer.progress);
+    } else if (answer.kind === "found") {
+      pending.events.onFound?.(answer.report);
     } else if (answer.kind === "refused") {
       pending.fail(parseErrorBody(answer.error));
     } else pending.settle(answer);
@@ -195,7 +239,7 @@ export class Isolate {
 
   #ask(
     ask: (id: number) => Ask,
-    events: ScanEvents,
+    listening: Listening,
     signal: AbortSignal,
   ): Promise<Answer> {
     if (this.#dead !== null) return Promise.reject(this.#dead);
@@ -216,7 +260,9 @@ export class Isolate {
       }
     };
     this.#pending.set(id, {
-      events,
+      ...listening,
+      startedAt: performance.now(),
+      found: 0,
       settle: (answer) => (end(), resolve(answer)),
       fail: (error) => (end(), reject(error)),
     });
@@ -245,7 +291,29 @@ function requestAsk(
     request: text,
     rawSockets: request.rawSockets,
     resolved,
+    labels: request.labels,
   });
+}
+
+/**
+ * Findings come once an interval. A flood of them would keep main and the store from everything else;
+ * that main was busy and reads them late makes none of them early.
+ */
+function isInTime(answer: Answer, pending: Pending): boolean {
+  if (answer.kind !== "found") return true;
+  const elapsedMs = performance.now() - pending.startedAt;
+  return ++pending.found <= FOUND_AHEAD_MAX + elapsedMs / TELL_INTERVAL_MS;
+}
+
+/** Only what was asked is answered, and with addresses: they become the targets of a scan. */
+function isLookUpOf(
+  found: ReadonlyMap<string, readonly string[]>,
+  names: readonly string[],
+): boolean {
+  const asked = new Set(names.map((name) => name.toLowerCase()));
+  return [...found].every(([name, addresses]) =>
+    asked.has(name) && addresses.every((one) => parseAddress(one) !== null)
+  );
 }
 
 function cancelled(): AppError {

@@ -18,6 +18,8 @@ import type { WardenAsk, WardenBirth } from "./warden_protocol.ts";
 const NAMES_MAX = 256;
 const NAME_LENGTH_MAX = 253;
 const ADDRESSES_MAX = 64;
+const TAGS_MAX = 16;
+const LABEL_LENGTH_MAX = 64;
 
 /**
  * Reads a birth message. It comes from the program's own start or from the warden, never from a
@@ -81,8 +83,8 @@ export function parseWardenMessage(
  * @returns The ask, or null if it is none.
  */
 export function parseAsk(data: unknown): Ask | null {
-  const { kind, id, request, rawSockets, resolved, names } = recordOf(data) ??
-    {};
+  const { kind, id, request, rawSockets, resolved, labels, names } =
+    recordOf(data) ?? {};
   if (!isId(id)) return null;
   if (kind === "ping" || kind === "cancel" || kind === "probe") {
     return { kind, id };
@@ -106,13 +108,24 @@ export function parseAsk(data: unknown): Ask | null {
     ) return null;
     pairs.push([name, addresses]);
   }
-  return { kind, id, request, rawSockets, resolved: Object.fromEntries(pairs) };
+  const { engagement, tags } = recordOf(labels) ?? {};
+  if (engagement !== null && !isText(engagement, LABEL_LENGTH_MAX)) return null;
+  if (!isTextList(tags, TAGS_MAX, LABEL_LENGTH_MAX)) return null;
+  return {
+    kind,
+    id,
+    request,
+    rawSockets,
+    resolved: Object.fromEntries(pairs),
+    labels: { engagement, tags },
+  };
 }
 
 const ANSWER_KINDS: ReadonlySet<unknown> = new Set(
   [
     "started",
     "progress",
+    "found",
     "done",
     "planned",
     "resolved",
@@ -151,6 +164,9 @@ export function parseAnswer(data: unknown): Answer | null {
       return null;
     }
   }
+  if (answer["kind"] === "found" && recordOf(answer["report"]) === null) {
+    return null;
+  }
   if (answer["kind"] === "planned" && recordOf(answer["plan"]) === null) {
     return null;
   }
@@ -182,7 +198,11 @@ function isTextList(
   lengthMax: number,
 ): value is string[] {
   return Array.isArray(value) && value.length <= itemsMax &&
-    value.every((item) => typeof item === "string" && item.length <= lengthMax);
+    value.every((item) => isText(item, lengthMax));
+}
+
+function isText(value: unknown, lengthMax: number): value is string {
+  return typeof value === "string" && value.length <= lengthMax;
 }
 
 function deepFreeze<T>(value: T): T {

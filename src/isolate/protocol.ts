@@ -10,12 +10,25 @@
  * @module
  */
 import type { ErrorBody } from "@/error/app_error.ts";
+import type { Labels } from "@/scope/rules.ts";
 import type { Guardrails } from "@/tools/guardrails.ts";
 import type { Report } from "@/tools/report.ts";
 import type { Progress, ToolName, Verdict } from "@/tools/tool.ts";
 
 /** Most UTF-16 code units of a request's JSON. */
 export const REQUEST_LENGTH_MAX = 65_536;
+
+/** How often an isolate tells of a scan, at most: one progress and one message of findings each. */
+export const TELL_INTERVAL_MS = 250;
+
+/** Most hosts, paths or names of one message of findings. */
+export const FOUND_MAX = 512;
+
+/** Most size of one message of findings, as `sizeWithin` measures it. */
+export const FOUND_SIZE_MAX = 8_000_000;
+
+/** Most bytes of a scan's output that cross, whatever is configured. */
+export const RAW_BYTES_MAX = 104_857_600;
 
 /** Most scans one isolate runs or holds at once, whatever main says. */
 export const SCANS_PER_ISOLATE_MAX = 256;
@@ -57,6 +70,8 @@ export interface RequestAsk {
   readonly rawSockets: boolean;
   /** Looked-up addresses of each host name; checked against the scope again. */
   readonly resolved: Readonly<Record<string, readonly string[]>>;
+  /** What the scan is kept under: each side knows by its own rules what that is bound to. */
+  readonly labels: Labels;
 }
 
 /** The end of a scan as its isolate saw it. */
@@ -113,6 +128,11 @@ export type Answer =
     readonly id: number;
     readonly progress: Progress;
   }
+  /**
+   * What was found since the last of these: kept at once, in case no end comes. What is too large for
+   * one message comes with the end alone.
+   */
+  | { readonly kind: "found"; readonly id: number; readonly report: Report }
   | { readonly kind: "done"; readonly id: number; readonly outcome: Outcome }
   | { readonly kind: "planned"; readonly id: number; readonly plan: PlanBody }
   | {

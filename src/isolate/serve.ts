@@ -15,9 +15,14 @@ import type { Argv } from "@/spawn/argv.ts";
 import type { Exit } from "@/spawn/exit.ts";
 import { spawn, type SpawnOptions } from "@/spawn/spawn.ts";
 import { Tail } from "@/spawn/tail.ts";
-import { type Guardrails, outputBytesMax } from "@/tools/guardrails.ts";
+import {
+  type Guardrails,
+  guardrailsUnder,
+  outputBytesMax,
+} from "@/tools/guardrails.ts";
 import type { Plan, Reader, Tool } from "@/tools/tool.ts";
 import { queryPermission, readGrants } from "./grant.ts";
+import { Found } from "./found.ts";
 import { outcomeOf } from "./outcome.ts";
 import { Output, STDERR_TAIL_BYTES } from "./output.ts";
 import { parseAsk, parseBirth } from "./parse.ts";
@@ -29,10 +34,8 @@ import {
   type PlanBody,
   type RequestAsk,
   SCANS_PER_ISOLATE_MAX,
+  TELL_INTERVAL_MS,
 } from "./protocol.ts";
-
-/** How often progress is told, at most. */
-const PROGRESS_INTERVAL_MS = 250;
 
 /** Longest run of a probe or of a name look-up. */
 const LOOKUP_TIMEOUT_MS = 20_000;
@@ -190,9 +193,10 @@ class ToolServer<R> {
         "Cannot read the arguments: not JSON",
       );
     }
-    const request = this.#tool.parse(input, this.#guardrails);
+    const guardrails = guardrailsUnder(this.#guardrails, ask.labels);
+    const request = this.#tool.parse(input, guardrails);
     const plan = this.#tool.plan(request, {
-      guardrails: this.#guardrails,
+      guardrails,
       powers: { rawSockets: ask.rawSockets },
       resolved: new Map(Object.entries(ask.resolved)),
     });
@@ -221,10 +225,13 @@ class ToolServer<R> {
       reader,
       outputBytesMax(this.#tool.name, this.#guardrails),
     );
+    const found = new Found(reader);
     const ticker = setInterval(() => {
       const progress = reader.progress();
       this.answer({ kind: "progress", id: ask.id, progress });
-    }, PROGRESS_INTERVAL_MS);
+      const report = found.next();
+      if (report !== null) this.answer({ kind: "found", id: ask.id, report });
+    }, TELL_INTERVAL_MS);
     try {
       const exit = await this.#runPasses(plan, reader, output, signal);
       return outcomeOf(exit, reader, output, {

@@ -3,20 +3,40 @@
  *
  * The tool isolate is the one that reads what scanned hosts send, so it is the first that would fall
  * to one. A progress that is no number must not end main in the middle of its message loop, a state
- * that is none must not leave a scan that never ends, and a report that is none must not make every
- * later list of scans fail.
+ * that is none must not leave a scan that never ends, a report that is none must not make every later
+ * list of scans fail, and one of hosts that nobody asked for must not enter the inventory.
  *
  * @module
  */
 import { isErrorCode } from "@/error/code.ts";
-import type { Answer, Outcome } from "./protocol.ts";
+import type { Report } from "@/tools/report.ts";
+import type { Asked } from "./asked.ts";
+import {
+  type Answer,
+  FOUND_MAX,
+  FOUND_SIZE_MAX,
+  type Outcome,
+  RAW_BYTES_MAX,
+} from "./protocol.ts";
+import { amount, orNull, shape, text } from "./shape.ts";
+import { findingsOf, isSoundReport, REPORT_SIZE_MAX } from "./sound_report.ts";
 
 /** Longest text, and most items of a list, that is no report. */
 const TEXT_LENGTH_MAX = 32_768;
 const ITEMS_MAX = 8_192;
 
-/** Longest phase of a progress: the server's own words. */
-const PHASE_LENGTH_MAX = 200;
+const PROGRESS = shape({
+  percent: orNull(amount()),
+  remainingSeconds: orNull(amount()),
+  found: amount(),
+  // The server's own words.
+  phase: text(200),
+});
+
+const ERROR = shape({
+  code: text(64),
+  message: text(TEXT_LENGTH_MAX),
+}, { retry_after: amount() });
 
 const STATUSES: ReadonlySet<unknown> = new Set(
   ["succeeded", "partial", "failed", "timed_out", "cancelled"] satisfies (
@@ -27,19 +47,23 @@ const STATUSES: ReadonlySet<unknown> = new Set(
 type Fields = Readonly<Record<string, unknown>>;
 
 /**
- * Tells whether the parts of an answer are what its type says.
+ * Tells whether the parts of an answer are what its type says, and its findings what was asked for.
  *
  * @param answer The answer, its kind and id read already.
+ * @param asked What the scan was asked to look at, or null if it answers no scan.
  * @returns Whether main may act on it.
  */
-export function isSoundAnswer(answer: Answer): boolean {
+export function isSoundAnswer(answer: Answer, asked: Asked | null): boolean {
   switch (answer.kind) {
     case "started":
       return isMade(answer as unknown as Fields);
     case "progress":
-      return isProgress(answer.progress as unknown as Fields);
+      return PROGRESS(answer.progress);
+    case "found":
+      return isReport(answer.report, FOUND_SIZE_MAX, asked) &&
+        findingsOf(answer.report) <= FOUND_MAX;
     case "done":
-      return isOutcome(answer.outcome as unknown as Fields);
+      return isOutcome(answer.outcome as unknown as Fields, asked);
     case "planned":
       return isPlan(answer.plan as unknown as Fields);
     case "resolved":
@@ -58,18 +82,25 @@ function isMade({ argv, targets, scanType }: Fields): boolean {
   return isList(argv, isTexts) && isTexts(targets) && isText(scanType);
 }
 
-function isProgress(progress: Fields): boolean {
-  const { percent, remainingSeconds, found, phase } = progress;
-  return isNumberOrNull(percent) && isNumberOrNull(remainingSeconds) &&
-    isNumber(found) && isText(phase) && phase.length <= PHASE_LENGTH_MAX;
+function isOutcome(outcome: Fields, asked: Asked | null): boolean {
+  const { status, error, blames, report, notes } = outcome;
+  const { raw, rawTruncated, stderrTail } = outcome;
+  return STATUSES.has(status) && isMade(outcome) && isTexts(notes) &&
+    (error === null || isError(error)) &&
+    isReport(report, REPORT_SIZE_MAX, asked) &&
+    (blames === "tool" || blames === "target") &&
+    raw instanceof Uint8Array && raw.byteLength <= RAW_BYTES_MAX &&
+    typeof rawTruncated === "boolean" && isText(stderrTail);
 }
 
-function isOutcome(outcome: Fields): boolean {
-  const { status, error, blames, report, notes, stderrTail } = outcome;
-  return STATUSES.has(status) && isMade(outcome) && isTexts(notes) &&
-    (error === null || isError(error)) && isReport(report) &&
-    (blames === undefined || blames === "tool" || blames === "target") &&
-    (stderrTail === undefined || isText(stderrTail));
+/** Findings answer a scan and nothing else. */
+function isReport(
+  report: unknown,
+  sizeMax: number,
+  asked: Asked | null,
+): boolean {
+  return asked !== null && isSoundReport(report, sizeMax) &&
+    asked(report as Report);
 }
 
 function isPlan(plan: Fields): boolean {
@@ -84,50 +115,8 @@ function isPlan(plan: Fields): boolean {
     });
 }
 
-/** As deep as main looks into it: whatever is deeper is shown and not read. */
-function isReport(report: unknown): boolean {
-  const { kind, partial, totals, hosts, paths, names } = fieldsOf(report);
-  if (typeof partial !== "boolean") return false;
-  if (!Object.values(fieldsOf(totals)).every(isNumberOrNull)) return false;
-  switch (kind) {
-    case "hosts":
-      return isListOf(hosts, isHost) && isNumber(fieldsOf(totals)["up"]);
-    case "paths":
-      return isListOf(
-        paths,
-        ({ status, untrusted }) =>
-          isNumber(status) && typeof fieldsOf(untrusted)["path"] === "string",
-      );
-    case "names":
-      return isListOf(
-        names,
-        ({ name, addresses }) =>
-          isText(name) && (addresses === undefined || isTexts(addresses)),
-      );
-    default:
-      return false;
-  }
-}
-
-function isHost({ address, status, ports, names }: Fields): boolean {
-  return isText(address) && isText(status) &&
-    (names === undefined || isTexts(names)) &&
-    isListOf(
-      ports,
-      ({ port, protocol, state, service }) =>
-        isNumber(port) && isText(protocol) && isText(state) &&
-        (service === undefined || isText(service)),
-    );
-}
-
 function isError(error: unknown): boolean {
-  const { code, message } = fieldsOf(error);
-  return isErrorCode(code) && isText(message);
-}
-
-/** The items of a report have no maximum here: its reader capped them. */
-function isListOf(value: unknown, test: (item: Fields) => boolean): boolean {
-  return Array.isArray(value) && value.every((item) => test(fieldsOf(item)));
+  return ERROR(error) && isErrorCode(fieldsOf(error)["code"]);
 }
 
 function isList(value: unknown, test: (item: unknown) => boolean): boolean {
@@ -144,10 +133,6 @@ function isText(value: unknown): value is string {
 
 function isNumber(value: unknown): boolean {
   return typeof value === "number" && Number.isFinite(value);
-}
-
-function isNumberOrNull(value: unknown): boolean {
-  return value === null || isNumber(value);
 }
 
 function fieldsOf(value: unknown): Fields {

@@ -1,10 +1,11 @@
 /**
  * Makes anything fit to be logged: plain, bounded, and without secrets.
  *
- * Two things are secrets: a value under a telling name, and credentials within a text (in a URL, a
- * query or an authorization header). `config/redact.ts` hides more: what it shows is a configuration,
- * where a value hidden by mistake costs a look into the file; here it would cost the one line that
- * says what went wrong.
+ * Two things are secrets: a value under a telling name, and credentials within a text: in front of a
+ * host, in a query, in an authorization header, as `password=...` and behind the flags of a scanner. A
+ * refusal repeats what a client sent, so that a client's mistake would put its password into the log.
+ * `config/redact.ts` hides more: what it shows is a configuration, where a value hidden by mistake
+ * costs a look into the file; here it would cost the one line that says what went wrong.
  *
  * @module
  */
@@ -33,6 +34,37 @@ export const VALUES_MAX = 512;
 
 /** Most UTF-16 code units of one text that are logged. */
 export const TEXT_LENGTH_MAX = 2_048;
+
+/** A value: one that is quoted goes as a whole, and one that was cut is a value too. */
+const VALUE = String.raw`(?:"[^"]*(?:"|$)|'[^']*(?:'|$)|[^\s"'&;,#]+)`;
+
+/** Credentials by what stands in front of them. Every pattern is linear. */
+const ASSIGNED = new RegExp(
+  String
+    .raw`((?:passw(?:or)?d|passphrase|passcode|\bpwd|secret|token|(?:\b|api|access|private)[-_]?key)=)${VALUE}`,
+  "gi",
+);
+
+/** What stands behind a flag, up to its end. */
+const WORD = String.raw`(?:"[^"]*(?:"|$)|'[^']*(?:'|$)|[^\s"']+)`;
+
+/**
+ * Flags of scanners that take credentials. nmap's ways to look for hosts begin with a `-P` too, and
+ * its ports are a `-p`.
+ */
+const FLAGGED: readonly RegExp[] = [
+  new RegExp(
+    String
+      .raw`(--(?:password|cookies?|headers?|http-(?:cookie|header))(?:\s+|=))${WORD}`,
+    "gi",
+  ),
+  new RegExp(String.raw`((?:^|\s)-[PHc]\s+)${WORD}`, "g"),
+  new RegExp(
+    String
+      .raw`((?:^|\s)-(?:[Hc]|P(?!(?:[nN0RDEPMIB]|[SAUYOT][\d,-]*)(?:\s|$))))${WORD}`,
+    "g",
+  ),
+];
 
 /** How much of a text is searched for secrets before it is cut. */
 const SEARCH_LENGTH_MAX = 4 * TEXT_LENGTH_MAX;
@@ -64,7 +96,12 @@ export function isSecretName(name: string): boolean {
  * @returns The text with its secrets replaced, cut to a maximum.
  */
 export function redactText(text: string): string {
-  const redacted = text.slice(0, SEARCH_LENGTH_MAX)
+  let redacted = text.slice(0, SEARCH_LENGTH_MAX)
+    // A password in a URL may hold a slash; what stands behind the colon of a sound one is a port.
+    .replace(
+      /(:\/\/)[^\s\/:@\[\]]*:(?!\d{1,5}(?:[\/?#\s"']|$))[^\s"']*@/g,
+      `$1${REDACTED}@`,
+    )
     // Up to the last @ before the path: a password may hold an @ itself.
     .replace(/:\/\/[^\s\/]*@/g, `://${REDACTED}@`)
     .replace(
@@ -72,11 +109,22 @@ export function redactText(text: string): string {
       (whole, head: string, name: string) =>
         isSecretName(name) ? `${head}${REDACTED}` : whole,
     )
-    .replace(/\b(Bearer|Basic) [\w.~+\/=-]+/gi, `$1 ${REDACTED}`);
+    .replace(/\b(Bearer|Basic) [\w.~+\/=-]+/gi, `$1 ${REDACTED}`)
+    .replace(ASSIGNED, `$1${REDACTED}`)
+    .replace(/[^\s\/"']+/g, withoutUserInformation);
+  for (const flag of FLAGGED) {
+    redacted = redacted.replace(flag, `$1${REDACTED}`);
+  }
   if (redacted.length <= TEXT_LENGTH_MAX && text.length <= SEARCH_LENGTH_MAX) {
     return redacted;
   }
   return `${redacted.slice(0, TEXT_LENGTH_MAX)}… (cut, ${text.length} long)`;
+}
+
+/** `user:password@host` without a scheme. */
+function withoutUserInformation(word: string): string {
+  const [colon, at] = [word.indexOf(":"), word.lastIndexOf("@")];
+  return colon < 0 || at < colon ? word : REDACTED + word.slice(at);
 }
 
 /**

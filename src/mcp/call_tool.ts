@@ -5,17 +5,27 @@
  * @module
  */
 import { durationOf, isoTime } from "@/scans/times.ts";
+import type { Who } from "@/audit/entry.ts";
 import { toAppError } from "@/error/app_error.ts";
 import type { CallAnswer, Engine } from "@/dispatch/engine.ts";
-import { isOver, type Scan } from "@/scans/scan.ts";
-import { many } from "@/scans/summary.ts";
+import { isOver, type Scan, type ScanHead } from "@/scans/scan.ts";
+import { headOf, many } from "@/scans/summary.ts";
 import { parseFields } from "@/tools/field.ts";
 import type { Progress } from "@/tools/tool.ts";
-import { jsonTokensOf, takeWhole } from "./budget.ts";
+import { jsonTokensOf, takeWhole, tokensOf } from "./budget.ts";
+import { diffAnswer } from "./diff_answer.ts";
+import { inventoryAnswer } from "./inventory_answer.ts";
 import { planAnswer } from "./plan.ts";
-import { type Answer, errorAnswer, leanHead, scanAnswer } from "./result.ts";
+import {
+  type Answer,
+  errorAnswer,
+  labelsOf,
+  leanHead,
+  scanAnswer,
+} from "./result.ts";
 import {
   argumentsOf,
+  DIFF_FIELDS,
   ID_FIELDS,
   LIST_FIELDS,
   listLimitDefault,
@@ -23,6 +33,7 @@ import {
   RESULTS_FIELDS,
   SCAN_TOOL_NAMES,
   type ScanToolName,
+  withoutUndefined,
 } from "./scan_tools.ts";
 import type { PageQuery } from "./page.ts";
 
@@ -31,6 +42,7 @@ const LIST_HEAD_TOKENS = 100;
 
 /** A call as it left the protocol. */
 export interface ToolCall {
+  readonly who: Who;
   readonly name: string;
   /** Untrusted JSON. */
   readonly arguments: unknown;
@@ -52,9 +64,13 @@ export async function callTool(
   call: ToolCall,
 ): Promise<Answer> {
   try {
-    return isScanTool(call.name)
-      ? await SCAN_TOOLS[call.name](engine, call.arguments)
-      : callAnswer(await engine.call(engineCall(call)), engine);
+    const { name } = call;
+    if (!isScanTool(name)) {
+      return callAnswer(await engine.call(engineCall(call)), engine);
+    }
+    // The engine records scans and their ends itself.
+    if (name !== "scan_cancel") await recordReading(engine, call);
+    return await SCAN_TOOLS[name](engine, call.arguments, call.who);
   } catch (thrown) {
     const error = toAppError(thrown);
     if (error.code === "tool_not_found") throw error;
@@ -78,38 +94,66 @@ export function nextCallOf(
 }
 
 const SCAN_TOOLS: Readonly<
-  Record<ScanToolName, (engine: Engine, input: unknown) => Promise<Answer>>
+  Record<
+    ScanToolName,
+    (engine: Engine, input: unknown, who: Who) => Promise<Answer>
+  >
 > = {
-  scan_status: (engine, input) => {
+  scan_status: async (engine, input) => {
     const { scan_id } = parseFields(ID_FIELDS, input);
-    return Promise.resolve(statusAnswer(engine.scan(scan_id)));
+    return statusAnswer(await engine.scan(scan_id));
   },
-  scan_cancel: async (engine, input) => {
+  scan_cancel: async (engine, input, who) => {
     const { scan_id } = parseFields(ID_FIELDS, input);
-    const wasOver = isOver(engine.scan(scan_id));
-    const answer = statusAnswer(await engine.cancel(scan_id));
+    // Whoever names a scan that is not there is refused, and recorded, by the engine.
+    const before = await engine.scan(scan_id).catch(() => null);
+    const wasOver = before !== null && isOver(before);
+    const answer = statusAnswer(await engine.cancel(scan_id, who));
     return wasOver
       ? { ...answer, text: `It was over; nothing to cancel.\n${answer.text}` }
       : answer;
   },
-  scan_results: (engine, input) => {
+  scan_results: async (engine, input) => {
     const { scan_id, ...filters } = parseFields(RESULTS_FIELDS, input);
     const query = queryOf(filters);
-    return Promise.resolve(
-      scanAnswer(engine.scan(scan_id), {
-        tokensMax: filters.max_tokens ?? engine.resultTokensMax,
-        query,
-        next: nextCallOf(scan_id),
-        form: "results",
-      }),
-    );
+    return scanAnswer(await engine.scan(scan_id), {
+      tokensMax: filters.max_tokens ?? engine.resultTokensMax,
+      query,
+      next: nextCallOf(scan_id),
+      form: "results",
+    });
   },
-  scan_list: (engine, input) => Promise.resolve(listAnswer(engine, input)),
+  scan_diff: async (engine, input) => {
+    const { scan_id, since, cursor, max_tokens } = parseFields(
+      DIFF_FIELDS,
+      input,
+    );
+    const tokensMax = max_tokens ?? engine.resultTokensMax;
+    return await diffAnswer(engine, {
+      scanId: scan_id,
+      since,
+      cursor,
+      tokensMax,
+    });
+  },
+  scan_list: listAnswer,
+  inventory: inventoryAnswer,
 };
 
+function recordReading(engine: Engine, call: ToolCall): Promise<void> {
+  const { who, name, traceId } = call;
+  return engine.recordReading({
+    who,
+    tool: name,
+    arguments: call.arguments,
+    ...(traceId === undefined ? {} : { traceId }),
+  });
+}
+
 function engineCall(call: ToolCall): Parameters<Engine["call"]>[0] {
-  const { name, arguments: given, signal, onProgress, traceId } = call;
+  const { name, arguments: given, who, signal, onProgress, traceId } = call;
   return {
+    who,
     tool: name,
     arguments: given,
     signal,
@@ -125,11 +169,16 @@ function callAnswer(answer: CallAnswer, engine: Engine): Answer {
         tokensMax: answer.maxTokens ?? engine.resultTokensMax,
         next: nextCallOf(answer.scan.id),
         form: "call",
+        cachedSeconds: answer.cachedSeconds,
       });
     case "accepted": {
-      const head = leanHead(answer.scan);
+      const head = leanHead(headOf(answer.scan));
       return {
-        structuredContent: { ...head, trace_id: answer.scan.traceId },
+        structuredContent: {
+          ...head,
+          ...labelsOf(answer.scan),
+          trace_id: answer.scan.traceId,
+        },
         text:
           `Scan ${head.scan_id} (${answer.scan.tool}) was accepted. ${head.summary} Ask scan_status for its state, then scan_results for its findings.`,
         isError: false,
@@ -141,12 +190,13 @@ function callAnswer(answer: CallAnswer, engine: Engine): Answer {
 }
 
 function statusAnswer(scan: Scan): Answer {
-  const head = leanHead(scan);
+  const head = leanHead(headOf(scan));
   const { progress, error } = scan;
   const over = scan.finishedAt !== null;
   return {
     structuredContent: {
       ...head,
+      ...labelsOf(scan),
       ...(progress === null || over ? {} : {
         progress: {
           percent: progress.percent,
@@ -170,54 +220,62 @@ function statusAnswer(scan: Scan): Answer {
   };
 }
 
-function listAnswer(engine: Engine, input: unknown): Answer {
-  const { status, tool, limit, cursor } = parseFields(LIST_FIELDS, input);
+async function listAnswer(engine: Engine, input: unknown): Promise<Answer> {
+  const { limit, cursor, ...cut } = parseFields(LIST_FIELDS, input);
+  const filter = withoutUndefined(cut);
   const wanted = limit ?? listLimitDefault;
-  const scans = engine.scans({
-    ...(status === undefined ? {} : { status }),
-    ...(tool === undefined ? {} : { tool }),
+  const scans = await engine.scans({
+    ...filter,
     ...(cursor === undefined ? {} : { before: cursor }),
     // One more than is shown tells whether there are more.
     limit: wanted + 1,
   });
-  // Each is shown twice, in JSON and in the text.
-  const shown = takeWhole(
-    scans.slice(0, wanted),
-    0,
-    engine.resultTokensMax - LIST_HEAD_TOKENS,
-    (scan) => 2 * jsonTokensOf(leanHead(scan)),
-  ).items;
+  const nextAfter = (id: string) =>
+    `scan_list ${JSON.stringify({ ...filter, limit: wanted, cursor: id })}`;
+  // Each is shown twice, in JSON and in the text, and so is the call that goes on.
+  const room = engine.resultTokensMax - LIST_HEAD_TOKENS -
+    2 * tokensOf(nextAfter(scans[0]?.id ?? ""));
+  const page = scans.slice(0, wanted);
+  const fit =
+    takeWhole(page, 0, room, (scan) => 2 * jsonTokensOf(entryOf(scan)))
+      .items;
+  // A page has at least one scan, or a small budget would never come to an end.
+  const shown = fit.length > 0 ? fit : page.slice(0, 1);
   const last = shown.at(-1);
   const next = scans.length > shown.length && last !== undefined
-    ? `scan_list ${
-      JSON.stringify({
-        ...(status === undefined ? {} : { status }),
-        ...(tool === undefined ? {} : { tool }),
-        limit: wanted,
-        cursor: last.id,
-      })
-    }`
+    ? nextAfter(last.id)
     : null;
   return {
     structuredContent: {
-      scans: shown.map((scan) => ({
-        ...leanHead(scan),
-        queued_at: isoTime(scan.queuedAt),
-      })),
+      scans: shown.map(entryOf),
       ...(next === null ? {} : { truncated: { next } }),
     },
     text: [
       shown.length === 0
         ? "No scans."
         : `${many(shown.length, "scan")}, newest first:`,
-      ...shown.map((scan) => {
-        const { scan_id, target, summary } = leanHead(scan);
-        return `${scan_id} ${scan.tool} ${target}: ${summary}`;
-      }),
+      ...shown.map(entryLine),
       ...(next === null ? [] : [`More: ${next}`]),
     ].join("\n"),
     isError: false,
   };
+}
+
+/** A scan in a list. */
+function entryOf(scan: ScanHead): Readonly<Record<string, unknown>> {
+  return {
+    ...leanHead(scan),
+    ...labelsOf(scan),
+    queued_at: isoTime(scan.queuedAt),
+  };
+}
+
+function entryLine(scan: ScanHead): string {
+  const { scan_id, target, summary } = leanHead(scan);
+  const { engagement, tags = [] } = labelsOf(scan);
+  const labels = [...(engagement === undefined ? [] : [engagement]), ...tags];
+  const kept = labels.length === 0 ? "" : ` [${labels.join(", ")}]`;
+  return `${scan_id} ${scan.tool} ${target}${kept}: ${summary}`;
 }
 
 function isScanTool(name: string): name is ScanToolName {

@@ -5,6 +5,7 @@
  */
 import type { Engine } from "@/dispatch/engine.ts";
 import { PROMPT_ENTRIES } from "./prompts.ts";
+import { REPORT_EXTENSIONS } from "./report_resource.ts";
 import { TEMPLATES } from "./resources.ts";
 import { DETAILS } from "./rows.ts";
 
@@ -63,8 +64,8 @@ type Source = (
   engine: Engine,
 ) => readonly string[] | Promise<readonly string[]>;
 
-function scanIds(engine: Engine): readonly string[] {
-  return engine.scans({ limit: SCANS_MAX }).map(({ id }) => id);
+async function scanIds(engine: Engine): Promise<readonly string[]> {
+  return (await engine.scans({ limit: SCANS_MAX })).map(({ id }) => id);
 }
 
 async function subnets(engine: Engine): Promise<readonly string[]> {
@@ -82,6 +83,7 @@ const PROMPT_VALUES: ReadonlyMap<string, Source> = new Map<string, Source>([
 
 const TEMPLATE_VALUES: ReadonlyMap<string, Source> = new Map<string, Source>([
   ["id", scanIds],
+  ["ext", () => REPORT_EXTENSIONS],
   ["fields", () => DETAILS],
   ["open_only", () => ["true", "false"]],
   ["host_status", () => ["up", "down", "unknown"]],

@@ -20,7 +20,9 @@ export const TITLES: Readonly<Record<ToolName | ScanToolName, string>> = {
   gobuster: "Find web paths, names and virtual hosts (gobuster)",
   scan_status: "State of a scan",
   scan_results: "Findings of a scan",
-  scan_list: "Recent scans",
+  scan_list: "Scans",
+  scan_diff: "What changed since",
+  inventory: "What is known of hosts and services",
   scan_cancel: "Cancel a scan",
 };
 
@@ -30,7 +32,11 @@ export const SCAN_TOOL_DESCRIPTIONS: Readonly<Record<ScanToolName, string>> = {
     "Says whether a scan waits, runs or is over, how far it is and how long it may take. After background: true, ask again after about the remaining seconds.",
   scan_results:
     "Reads the findings of a scan that is over, page by page, with filters. Filter instead of reading everything: open_only with port answers which hosts have a port open in a few hundred tokens.",
-  scan_list: "Names recent scans, newest first.",
+  scan_list: "Names scans, newest first.",
+  scan_diff:
+    "Compares a scan with an earlier one: what appeared, vanished or changed. What one of them did not cover is neither new nor gone.",
+  inventory:
+    "Lists hosts and services over all scans, or searches what services said (banners, titles), with when and by which scan each was seen. It sends nothing: ask it before scanning again.",
   scan_cancel: "Ends a scan and waits until its process is gone.",
 };
 
@@ -51,10 +57,12 @@ export function describeScanner(
     ...PURPOSE[tool],
     ...LIMITS[tool](capabilities),
     // Said once: every client sends all descriptions to its model in every conversation.
-    tool === "nmap"
-      ? `Targets: ${scope(guardrails)}.`
-      : "Targets: as for nmap.",
-    `Time limit: ${guardrails.timeoutSecondsDefault} s if left out, at most ${guardrails.timeoutSecondsMax} s.`,
+    ...(tool === "nmap"
+      ? [
+        `Targets: ${scope(guardrails)}.`,
+        `Time limit: ${guardrails.timeoutSecondsDefault} s if left out, at most ${guardrails.timeoutSecondsMax} s.`,
+      ]
+      : ["Targets, time limit, and background to no_cache: as for nmap."]),
   ].join(" ");
 }
 
@@ -65,15 +73,22 @@ export function describeScanner(
  * @returns A phrase without a period.
  */
 export function scope(guardrails: Guardrails): string {
-  const { allowedSubnets, deniedSubnets, allowedHostSuffixes, maxNetworkSize } =
-    guardrails.scope;
+  const {
+    allowedSubnets,
+    deniedSubnets,
+    allowedHostSuffixes,
+    maxNetworkSize,
+    engagementRequired,
+  } = guardrails.scope;
   const parts = ["loopback and private addresses"];
   if (allowedSubnets.length > 0) parts.push(`and ${listed(allowedSubnets)}`);
   if (deniedSubnets.length > 0) parts.push(`but not ${listed(deniedSubnets)}`);
   if (allowedHostSuffixes.length > 0) {
     parts.push(`and names under ${listed(allowedHostSuffixes)}`);
   }
-  return `${parts.join(" ")}; at most ${maxNetworkSize} addresses a scan`;
+  return `${parts.join(" ")}; at most ${maxNetworkSize} addresses a scan${
+    engagementRequired ? "; each scan names its engagement" : ""
+  }`;
 }
 
 const PURPOSE: Readonly<Record<ToolName, readonly string[]>> = {

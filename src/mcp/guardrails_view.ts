@@ -28,6 +28,8 @@ export function guardrailsView(
       denied_subnets: guardrails.scope.deniedSubnets,
       allowed_host_suffixes: guardrails.scope.allowedHostSuffixes,
       max_network_size: guardrails.scope.maxNetworkSize,
+      engagement_required: guardrails.scope.engagementRequired,
+      bounds: guardrails.scope.bounds,
     },
     allow_intrusive: guardrails.allowIntrusive,
     timeout_seconds: {

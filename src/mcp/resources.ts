@@ -1,5 +1,5 @@
 /**
- * The resources: scans as a whole and in pages, the rules in force, health and metrics.
+ * The resources: scans as a whole, in pages and as reports, the rules in force, health and metrics.
  *
  * @module
  */
@@ -9,9 +9,15 @@ import type { Scan } from "@/scans/scan.ts";
 import { type Fields, parseFields } from "@/tools/field.ts";
 import { cleanText } from "@/tools/untrusted.ts";
 import { guardrailsView } from "./guardrails_view.ts";
+import {
+  parseExtension,
+  REPORT_EXTENSIONS,
+  type ReportExtension,
+  type ReportInfo,
+  reportOf,
+} from "./report_resource.ts";
 import { type NextCall, scanAnswer } from "./result.ts";
 import { argumentsOf, FILTER_FIELDS, queryOf } from "./scan_tools.ts";
-import { summarize } from "@/scans/summary.ts";
 import { UNTRUSTED_NOTE } from "./text.ts";
 
 /** Most tokens of a scan as a whole; the rest is read in pages. */
@@ -43,7 +49,8 @@ export interface TemplateEntry {
   readonly name: string;
   readonly title: string;
   readonly description: string;
-  readonly mimeType: string;
+  /** Left out where it hangs on the address. */
+  readonly mimeType?: string;
 }
 
 /** A part of what was read. */
@@ -81,6 +88,14 @@ export const TEMPLATES: readonly TemplateEntry[] = [
     description:
       `What the tool printed, ${RAW_PAGE_BYTES} bytes a page from byte offset. Untrusted.`,
     mimeType: "text/plain",
+  },
+  {
+    uriTemplate: "scan://{id}/report.{ext}",
+    name: "scan_report",
+    title: "Report of a scan",
+    description: `A report to keep: ${
+      REPORT_EXTENSIONS.join(", ")
+    } (nmap's own, as it came).`,
   },
 ];
 
@@ -121,14 +136,17 @@ const FIXED: readonly (ResourceEntry & {
  * @param engine The engine.
  * @returns The entries.
  */
-export function listResources(engine: Engine): readonly ResourceEntry[] {
+export async function listResources(
+  engine: Engine,
+): Promise<readonly ResourceEntry[]> {
+  const recent = await engine.scans({ limit: RECENT_MAX });
   return [
     ...FIXED.map(({ read: _, ...entry }) => entry),
-    ...engine.scans({ limit: RECENT_MAX }).map((scan) => ({
+    ...recent.map((scan) => ({
       uri: `scan://${scan.id}`,
       name: scan.id,
       title: `${scan.tool} ${cleanText(scan.target, { lengthMax: 60 })}`,
-      description: summarize(scan),
+      description: scan.summary,
       mimeType: JSON_TYPE,
     })),
   ];
@@ -139,12 +157,14 @@ export function listResources(engine: Engine): readonly ResourceEntry[] {
  *
  * @param engine The engine.
  * @param uri Its address: untrusted text.
+ * @param info Version and clock, for reports.
  * @returns What it holds.
  * @throws {AppError} `not_found`, or `invalid_arguments` when the query is wrong.
  */
 export async function readResource(
   engine: Engine,
   uri: string,
+  info: ReportInfo,
 ): Promise<readonly Content[]> {
   const fixed = FIXED.find((entry) => entry.uri === uri);
   if (fixed !== undefined) {
@@ -152,30 +172,36 @@ export async function readResource(
     return [{ uri, mimeType: fixed.mimeType, text }];
   }
   const { id, part, query } = parseScanUri(uri);
-  const scan = engine.scan(id);
-  switch (part) {
-    case "":
+  const scan = await engine.scan(id);
+  switch (part.kind) {
+    case "whole":
       assertNoQuery(query);
       return [wholeContent(scan, uri)];
-    case "/hosts":
+    case "hosts":
       return [pageContent(scan, uri, query, engine.resultTokensMax)];
-    case "/raw":
+    case "raw":
       return rawContents(scan, uri, query);
+    case "report":
+      assertNoQuery(query);
+      return [{ uri, ...await reportOf(scan, part.extension, info) }];
   }
 }
 
+type Part =
+  | { readonly kind: "whole" | "hosts" | "raw" }
+  | { readonly kind: "report"; readonly extension: ReportExtension };
+
 interface ScanUri {
   readonly id: string;
-  readonly part: "" | "/hosts" | "/raw";
+  readonly part: Part;
   readonly query: ReadonlyMap<string, string>;
 }
 
 function parseScanUri(uri: string): ScanUri {
   const match = uri.length > URI_LENGTH_MAX
     ? null
-    : /^scan:\/\/([A-Za-z0-9_-]{1,64})(\/hosts|\/raw)?(?:\?([^#]*))?$/.exec(
-      uri,
-    );
+    : /^scan:\/\/([A-Za-z0-9_-]{1,64})(?:\/(hosts|raw|report\.[A-Za-z0-9]{1,16}))?(?:\?([^#]*))?$/
+      .exec(uri);
   if (match === null) {
     throw new AppError(
       "not_found",
@@ -188,7 +214,14 @@ function parseScanUri(uri: string): ScanUri {
     if (query.has(name)) throw refuse(`"${name.slice(0, 20)}" is given twice`);
     query.set(name, value);
   }
-  return { id, part: part as ScanUri["part"], query };
+  return { id, part: partOf(part), query };
+}
+
+function partOf(text: string): Part {
+  if (text === "hosts" || text === "raw") return { kind: text };
+  if (text === "") return { kind: "whole" };
+  const extension = parseExtension(text.replace("report.", ""));
+  return { kind: "report", extension };
 }
 
 function wholeContent(scan: Scan, uri: string): Content {

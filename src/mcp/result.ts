@@ -10,15 +10,20 @@
  */
 import type { ErrorBody } from "@/error/app_error.ts";
 import { errorText } from "@/error/mcp_result.ts";
-import type { Scan, ScanStatus } from "@/scans/scan.ts";
+import type { Scan, ScanHead, ScanStatus } from "@/scans/scan.ts";
 import { jsonTokensOf, shorten, tokensOf } from "./budget.ts";
 import { EVERYTHING, type Page, pageOf, type PageQuery } from "./page.ts";
-import { summarize } from "@/scans/summary.ts";
+import { headOf, summarize } from "@/scans/summary.ts";
 import { durationOf, isoTime } from "@/scans/times.ts";
 import { provenanceOf, SUSPICIOUS_NOTE, UNTRUSTED_NOTE } from "./text.ts";
 
 /** Longest target that an answer repeats. */
 const TARGET_LENGTH_MAX = 200;
+
+/** Longest engagement, most tags and longest tag that an answer repeats. */
+const ENGAGEMENT_LENGTH_MAX = 64;
+const TAGS_SHOWN_MAX = 8;
+const TAG_LENGTH_MAX = 32;
 
 /** Share of the budget above which a command line is shortened. */
 const ARGV_SHARE = 0.15;
@@ -52,6 +57,8 @@ export interface Head {
   readonly summary: string;
   readonly tool?: string;
   readonly target?: string;
+  readonly engagement?: string;
+  readonly tags?: readonly string[];
   readonly scan_type?: string;
   readonly started_at?: string | null;
   readonly finished_at?: string | null;
@@ -81,6 +88,12 @@ export interface AnswerOptions {
    * asked for findings and repeats no more of the scan than its id and state.
    */
   readonly form: "call" | "results";
+  /**
+   * Seconds since the scan ended, if it was an earlier one that answered.
+   *
+   * @default {null}
+   */
+  readonly cachedSeconds?: number | null;
 }
 
 /**
@@ -95,7 +108,7 @@ export function scanAnswer(scan: Scan, options: AnswerOptions): Answer {
   const head = options.tokensMax < TIGHT_BELOW
     ? tightHead(scan)
     : lean
-    ? leanHead(scan)
+    ? leanHead(headOf(scan))
     : fullHead(scan, options.tokensMax);
   if (scan.report === null) return compose(scan, head, null, options);
   const query = options.query ?? EVERYTHING;
@@ -127,16 +140,38 @@ export function priceOf(answer: Answer): number {
 /**
  * Gives the fields that stand for a scan wherever it is named.
  *
- * @param scan The scan.
+ * @param scan The head of the scan.
  * @returns Id, tool, target, state and summary.
  */
-export function leanHead(scan: Scan): Head & { readonly target: string } {
+export function leanHead(scan: ScanHead): Head & { readonly target: string } {
   return {
     scan_id: scan.id,
     tool: scan.tool,
     target: shorten(scan.target, 60),
     status: scan.status,
-    summary: summarize(scan),
+    summary: scan.summary,
+  };
+}
+
+/**
+ * Gives what a scan is kept under, bounded.
+ *
+ * @param scan The scan or its head.
+ * @returns Engagement and tags, each where it is set.
+ */
+export function labelsOf(
+  { engagement, tags }: Pick<Scan, "engagement" | "tags">,
+): Pick<Head, "engagement" | "tags"> {
+  const shown = tags.slice(0, TAGS_SHOWN_MAX)
+    .map((tag) => shorten(tag, TAG_LENGTH_MAX));
+  const left = tags.length - shown.length;
+  return {
+    ...(engagement === null
+      ? {}
+      : { engagement: shorten(engagement, ENGAGEMENT_LENGTH_MAX) }),
+    ...(tags.length === 0
+      ? {}
+      : { tags: left === 0 ? shown : [...shown, `… ${left} more`] }),
   };
 }
 
@@ -151,6 +186,7 @@ function fullHead(scan: Scan, tokensMax: number): Head {
     tool: scan.tool,
     target: shorten(scan.target, TARGET_LENGTH_MAX),
     status: scan.status,
+    ...labelsOf(scan),
     scan_type: scan.scanType,
     started_at: isoTime(scan.startedAt),
     finished_at: isoTime(scan.finishedAt),
@@ -195,8 +231,10 @@ function compose(
   const error = errorOf(scan, options.tokensMax);
   const query = options.query ?? EVERYTHING;
   const truncated = truncatedOf(page, query, options.next);
+  const age = options.cachedSeconds ?? null;
   const structuredContent = {
     ...head,
+    ...(age === null ? {} : { cached: true, age_seconds: age }),
     ...(error === null ? {} : { error }),
     ...(page === null
       ? {}
@@ -210,6 +248,9 @@ function compose(
   };
   const lines = [
     `Scan ${scan.id} (${scan.tool}). ${head.summary}`,
+    ...(age === null ? [] : [
+      `Nothing was scanned now: this answer is ${age} s old; no_cache: true scans again.`,
+    ]),
     ...(error === null ? [] : [errorText(error)]),
     ...(head.notes ?? []),
     ...pageLines(page),

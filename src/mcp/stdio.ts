@@ -13,7 +13,7 @@ import {
 } from "./server.ts";
 
 /** Options of {@linkcode serveMcpStdio}. */
-export interface McpStdioOptions extends McpServerInfo {
+export interface McpStdioOptions extends Omit<McpServerInfo, "transport"> {
   /** Standard input. */
   readonly input: ReadableStream<Uint8Array>;
   /** Standard output; nothing else may write to it. */
@@ -43,10 +43,13 @@ export function serveMcpStdio(
 ): McpStdioHandle {
   const closed = Promise.withResolvers<void>();
   const transport = new LineTransport(options);
-  const handle = serveStdio(() => createMcpServer(engine, options), {
-    transport,
-    onerror: options.onError,
-  });
+  const handle = serveStdio(
+    () => createMcpServer(engine, { ...options, transport: "stdio" }),
+    {
+      transport,
+      onerror: options.onError,
+    },
+  );
   const { onclose } = transport;
   transport.onclose = () => {
     onclose?.();

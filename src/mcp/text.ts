@@ -123,7 +123,14 @@ function scriptLines(
   });
 }
 
-function data(
+/**
+ * Says untrusted text as data.
+ *
+ * @param untrusted What the host chose.
+ * @param suspicious What of it reads like an instruction, or undefined.
+ * @returns The end of a line.
+ */
+export function data(
   untrusted: object | undefined,
   suspicious: readonly string[] | undefined,
 ): string {

@@ -13,13 +13,18 @@ import {
   TITLES,
 } from "./descriptions.ts";
 import {
+  DIFF_FIELDS,
   ID_FIELDS,
+  INVENTORY_FIELDS,
   LIST_FIELDS,
   RESULTS_FIELDS,
   SCAN_TOOL_NAMES,
   type ScanToolName,
 } from "./scan_tools.ts";
 import {
+  CANCEL_OUTPUT,
+  DIFF_OUTPUT,
+  INVENTORY_OUTPUT,
   LIST_OUTPUT,
   RESULTS_OUTPUT,
   scannerOutput,
@@ -55,14 +60,29 @@ const FIELDS: Readonly<Record<ScanToolName, Fields>> = {
   scan_status: ID_FIELDS,
   scan_results: RESULTS_FIELDS,
   scan_list: LIST_FIELDS,
+  scan_diff: DIFF_FIELDS,
+  inventory: INVENTORY_FIELDS,
   scan_cancel: ID_FIELDS,
 };
+
+/**
+ * The options of a call without their descriptions. nmap's tool describes them and the other scanners
+ * say so: every client sends all of this to its model in every conversation.
+ */
+const BARE_CALL_FIELDS: Fields = Object.fromEntries(
+  Object.entries(CALL_FIELDS).map(([name, field]) => {
+    const { description: _, ...schema } = field.schema;
+    return [name, { ...field, schema }];
+  }),
+);
 
 const OUTPUT: Readonly<Record<ScanToolName, Schema>> = {
   scan_status: STATUS_OUTPUT,
   scan_results: RESULTS_OUTPUT,
   scan_list: LIST_OUTPUT,
-  scan_cancel: STATUS_OUTPUT,
+  scan_diff: DIFF_OUTPUT,
+  inventory: INVENTORY_OUTPUT,
+  scan_cancel: CANCEL_OUTPUT,
 };
 
 /**
@@ -81,9 +101,10 @@ export function toolEntries(
       name,
       title: TITLES[name],
       description: describeScanner(name, capabilities),
-      inputSchema: objectSchema(
-        fieldsSchema({ ...fields[name], ...CALL_FIELDS }),
-      ),
+      inputSchema: inputSchema({
+        ...fields[name],
+        ...(name === "nmap" ? CALL_FIELDS : BARE_CALL_FIELDS),
+      }),
       outputSchema: objectSchema(scannerOutput(name)),
       // A scan changes nothing on purpose, but it sends packets to other machines each time.
       annotations: {
@@ -97,7 +118,7 @@ export function toolEntries(
       name,
       title: TITLES[name],
       description: SCAN_TOOL_DESCRIPTIONS[name],
-      inputSchema: objectSchema(fieldsSchema(FIELDS[name])),
+      inputSchema: inputSchema(FIELDS[name]),
       outputSchema: objectSchema(OUTPUT[name]),
       annotations: {
         readOnlyHint: name !== "scan_cancel",
@@ -107,6 +128,36 @@ export function toolEntries(
       },
     })),
   ];
+}
+
+/**
+ * Describes a request. Bounds that no sensible call meets are left out (a text is not empty, and not
+ * longer than so many thousand characters); they are checked all the same, and a refusal names them.
+ */
+function inputSchema(fields: Fields): ObjectSchema {
+  const { required, ...schema } = fieldsSchema(fields);
+  const slim = withoutTextBounds(schema) as Schema;
+  return objectSchema(
+    Array.isArray(required) && required.length > 0
+      ? { ...slim, required }
+      : slim,
+  );
+}
+
+const TEXT_BOUNDS: ReadonlySet<string> = new Set([
+  "minLength",
+  "maxLength",
+  "minItems",
+]);
+
+function withoutTextBounds(schema: unknown): unknown {
+  if (Array.isArray(schema)) return schema.map(withoutTextBounds);
+  if (typeof schema !== "object" || schema === null) return schema;
+  return Object.fromEntries(
+    Object.entries(schema).flatMap(([key, value]) =>
+      TEXT_BOUNDS.has(key) ? [] : [[key, withoutTextBounds(value)]]
+    ),
+  );
 }
 
 function objectSchema(schema: Schema): ObjectSchema {

@@ -1,35 +1,30 @@
 /**
- * Keeps scans in memory, within a number of scans and a number of raw bytes. The oldest finished
+ * Scans at hand in memory, within a number of scans and a number of bytes. The oldest finished
  * scans go first; one that is alive is never dropped.
  *
  * @module
  */
 import { AppError } from "@/error/app_error.ts";
-import { isOver, type Scan, type ScanFilter, type Scans } from "./scan.ts";
+import type { Report } from "@/tools/report.ts";
+import { isOver, type Scan } from "./scan.ts";
 
 /** Bounds of {@linkcode MemoryScans}. */
 export interface MemoryScansOptions {
   /** Most scans. */
   readonly keep: number;
-  /** Most bytes of raw output over all scans. */
+  /** Most bytes of raw output and, about, of reports over all scans. */
   readonly keepBytes: number;
 }
 
-/** Scans in memory, lost with the process. */
-export class MemoryScans implements Scans {
+/** Scans in memory. */
+export class MemoryScans {
   readonly #scans = new Map<string, Scan>();
   #options: MemoryScansOptions;
-  #rawBytes = 0;
-  #alive = 0;
+  #bytes = 0;
 
   /** @param options The bounds. */
   constructor(options: MemoryScansOptions) {
     this.#options = options;
-  }
-
-  /** How many scans are alive. */
-  get alive(): number {
-    return this.#alive;
   }
 
   /**
@@ -42,7 +37,11 @@ export class MemoryScans implements Scans {
     this.#evict();
   }
 
-  /** Records a scan before it starts. */
+  /**
+   * Takes a scan.
+   *
+   * @throws {AppError} `conflict` if it is here.
+   */
   create(scan: Scan): void {
     if (this.#scans.has(scan.id)) {
       throw new AppError(
@@ -55,9 +54,16 @@ export class MemoryScans implements Scans {
     this.#evict();
   }
 
-  /** Replaces some of a scan's fields. */
+  /**
+   * Replaces some of a scan's fields.
+   *
+   * @throws {AppError} `not_found`.
+   */
   update(id: string, change: Partial<Omit<Scan, "id">>): Scan {
-    const before = this.get(id);
+    const before = this.find(id);
+    if (before === null) {
+      throw new AppError("not_found", `Cannot find the scan "${id}"`);
+    }
     const after = { ...before, ...change };
     this.#count(before, -1);
     this.#count(after, 1);
@@ -66,51 +72,51 @@ export class MemoryScans implements Scans {
     return after;
   }
 
-  /** @throws {AppError} `not_found`. */
-  get(id: string): Scan {
-    const scan = this.#scans.get(id);
-    if (scan === undefined) {
-      throw new AppError(
-        "not_found",
-        "Cannot find the scan: no scan with that scan_id is kept; scan_list names those that are",
-      );
-    }
-    return scan;
+  /** Gives a scan, or null if it is not here. */
+  find(id: string): Scan | null {
+    return this.#scans.get(id) ?? null;
   }
 
-  /** Newest first. */
-  list(filter: ScanFilter): readonly Scan[] {
-    const found: Scan[] = [];
-    // By id and not by arrival: the cursor of the next page is an id, and two scans of the same
-    // millisecond (or of a clock that was set back) arrive in another order than their ids sort.
-    const sorted = [...this.#scans.values()].sort((a, b) =>
-      a.id < b.id ? 1 : -1
-    );
-    for (const scan of sorted) {
-      if (found.length >= filter.limit) break;
-      if (filter.status !== undefined && scan.status !== filter.status) {
-        continue;
-      }
-      if (filter.tool !== undefined && scan.tool !== filter.tool) continue;
-      if (filter.before !== undefined && scan.id >= filter.before) continue;
-      found.push(scan);
-    }
-    return found;
+  /** Lets go of a scan that is over. */
+  remove(id: string): void {
+    const scan = this.find(id);
+    if (scan === null || !isOver(scan)) return;
+    this.#scans.delete(id);
+    this.#count(scan, -1);
   }
 
   #count(scan: Scan, sign: 1 | -1): void {
-    this.#rawBytes += sign * (scan.raw?.byteLength ?? 0);
-    if (!isOver(scan)) this.#alive += sign;
+    this.#bytes += sign * bytesOf(scan);
   }
 
   #evict(): void {
     const { keep, keepBytes } = this.#options;
-    if (this.#scans.size <= keep && this.#rawBytes <= keepBytes) return;
+    if (this.#scans.size <= keep && this.#bytes <= keepBytes) return;
     for (const scan of this.#scans.values()) {
-      if (this.#scans.size <= keep && this.#rawBytes <= keepBytes) return;
+      if (this.#scans.size <= keep && this.#bytes <= keepBytes) return;
       if (!isOver(scan)) continue;
       this.#scans.delete(scan.id);
       this.#count(scan, -1);
     }
+  }
+}
+
+/** About what a host, a port, a path or a name takes in memory. */
+const BYTES_PER_FINDING = 400;
+
+function bytesOf({ raw, report }: Scan): number {
+  return (raw?.byteLength ?? 0) + BYTES_PER_FINDING * findingsOf(report);
+}
+
+function findingsOf(report: Report | null): number {
+  switch (report?.kind) {
+    case undefined:
+      return 0;
+    case "hosts":
+      return report.hosts.reduce((sum, { ports }) => sum + 1 + ports.length, 0);
+    case "paths":
+      return report.paths.length;
+    case "names":
+      return report.names.length;
   }
 }

@@ -4,20 +4,12 @@
  * @module
  */
 import type { ErrorBody } from "@/error/app_error.ts";
+import { isEnd, STORED_STATUSES } from "@/store/scan_record.ts";
 import type { Report } from "@/tools/report.ts";
 import type { Progress, ToolName } from "@/tools/tool.ts";
 
 /** Where a scan is in its life. The first two are alive, the others are ends. */
-export const SCAN_STATUSES = [
-  "queued",
-  "running",
-  "succeeded",
-  "partial",
-  "failed",
-  "timed_out",
-  "cancelled",
-  "interrupted",
-] as const;
+export const SCAN_STATUSES = STORED_STATUSES;
 
 /** One of {@linkcode SCAN_STATUSES}. */
 export type ScanStatus = typeof SCAN_STATUSES[number];
@@ -48,41 +40,87 @@ export interface Scan {
   readonly notes: readonly string[];
   /** 32 hex digits. */
   readonly traceId: string;
+  /** The engagement that it belongs to. */
+  readonly engagement: string | null;
+  readonly tags: readonly string[];
+  /** Who asked, as the client names itself, or null. */
+  readonly client: string | null;
   /** Stdout of the tool as it printed it. */
   readonly raw: Uint8Array | null;
   readonly rawTruncated: boolean;
 }
 
-/** Which scans to list. */
+/** A scan without what it found, as lists show it. */
+export interface ScanHead extends Omit<Scan, "report" | "raw"> {
+  /** What came of it, in one sentence. */
+  readonly summary: string;
+}
+
+/** Which scans to list. What is left out does not narrow. */
 export interface ScanFilter {
   readonly status?: ScanStatus;
   readonly tool?: ToolName;
+  readonly engagement?: string;
+  /** Each of them. */
+  readonly tags?: readonly string[];
   /** Only scans older than this id: the cursor of the next page. */
   readonly before?: string;
   /** Most scans, newest first. */
   readonly limit: number;
 }
 
-/** Keeps scans. In memory today; the durable store fills the same port. */
+/** What tells a request from another one. */
+export interface RequestKeys {
+  /** The client's own, or null. */
+  readonly idempotencyKey: string | null;
+  /** Equal for equal requests. */
+  readonly digest: string;
+}
+
+/** What came of recording a scan. */
+export interface Recorded {
+  readonly scan: Scan;
+  /** False: the key made this scan before. */
+  readonly created: boolean;
+}
+
+/** Keeps scans: the record of one is kept from `create` on, and its result from `end` on. */
 export interface Scans {
-  /** Records a scan before it starts. */
-  create(scan: Scan): void;
   /**
-   * Replaces some of a scan's fields.
+   * Records a scan before it starts.
+   *
+   * @throws {AppError} `conflict` if the idempotency key made another request.
+   */
+  create(scan: Scan, keys: RequestKeys): Promise<Recorded>;
+  /** Takes over a scan that is queued and that a dead server left behind. */
+  adopt(scan: Scan): void;
+  /**
+   * Says that a scan runs: when this resolves, whoever comes after a crash takes it for no scan that
+   * waits.
+   *
+   * @throws {AppError} If that cannot be recorded: then it must not start.
+   */
+  start(id: string, startedAt: number): Promise<Scan>;
+  /**
+   * Replaces some fields of a scan that is alive here.
    *
    * @returns The scan as it is now.
    * @throws {AppError} `not_found`.
    */
   update(id: string, change: Partial<Omit<Scan, "id">>): Scan;
+  /** Keeps what was found so far, for the case that the end is never reached. */
+  found(id: string, report: Report): void;
+  /** Ends a scan: when this resolves the result is kept, or will be as soon as it can be. */
+  end(id: string, change: Partial<Omit<Scan, "id">>): Promise<Scan>;
   /** @throws {AppError} `not_found`. */
-  get(id: string): Scan;
+  get(id: string): Promise<Scan>;
   /** Newest first. */
-  list(filter: ScanFilter): readonly Scan[];
-  /** How many scans are alive. */
-  readonly alive: number;
+  list(filter: ScanFilter): Promise<readonly ScanHead[]>;
+  /** The last scan of a request that succeeded at this time or later, or null. */
+  answerTo(digest: string, since: number): Promise<Scan | null>;
 }
 
 /** Tells whether a scan is over. */
-export function isOver(scan: Scan): boolean {
-  return scan.status !== "queued" && scan.status !== "running";
+export function isOver(scan: Pick<Scan, "status">): boolean {
+  return isEnd(scan.status);
 }

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { isOver, type Scan, type ScanStatus } from "./scan.ts";
+import { isOver, type Scan, type ScanHead, type ScanStatus } from "./scan.ts";
 import { isOpen, type Report } from "@/tools/report.ts";
 import type { Progress } from "@/tools/tool.ts";
 
@@ -39,6 +39,17 @@ export function summarize(scan: Scan, kindsMax: number = KINDS_MAX): string {
   }
   if (scan.report === null) return `${state}.`;
   return `${state}: ${findings(scan.report, kindsMax)}.`;
+}
+
+/**
+ * Makes the head of a scan.
+ *
+ * @param scan The scan.
+ * @returns It without what it found.
+ */
+export function headOf(scan: Scan): ScanHead {
+  const { report: _report, raw: _raw, ...head } = scan;
+  return { ...head, summary: summarize(scan) };
 }
 
 /**

@@ -14,4 +14,87 @@ export interface ScopeRules {
   readonly allowedHostSuffixes: readonly string[];
   /** Most addresses of one scan. */
   readonly maxNetworkSize: number;
+  /** Scans under a name of these are bound to its subnets. */
+  readonly bounds: readonly ScopeBound[];
+  /** Whether a scan must be under an engagement of `bounds`. */
+  readonly engagementRequired: boolean;
+  /** Every target must lie in one of the subnets of each: what is left for one request. */
+  readonly within: readonly ScopeWithin[];
+}
+
+/** Binds an engagement, or a tag, to subnets. */
+export interface ScopeBound {
+  readonly kind: "engagement" | "tag";
+  readonly name: string;
+  /** CIDRs. */
+  readonly subnets: readonly string[];
+}
+
+/** What a request is bound to. */
+export interface ScopeWithin {
+  /** CIDRs; none allows nothing. */
+  readonly subnets: readonly string[];
+  /** What a refusal says, and the way out. */
+  readonly why: string;
+}
+
+/** What a scan is kept under. */
+export interface Labels {
+  readonly engagement: string | null;
+  readonly tags: readonly string[];
+}
+
+/** Names of engagements, or subnets, that a refusal lists. */
+const LISTED_MAX = 8;
+
+/**
+ * Gives the rules for what is kept under some labels. They only ever allow less than the rules that
+ * they are made of.
+ *
+ * @param rules The rules of the server.
+ * @param labels What the scan is to be kept under.
+ * @returns The rules for this request.
+ */
+export function rulesUnder(rules: ScopeRules, labels: Labels): ScopeRules {
+  const { engagement, tags } = labels;
+  const within = rules.bounds.filter(({ kind, name }) =>
+    kind === "engagement" ? name === engagement : tags.includes(name)
+  ).map(({ kind, name, subnets }) => ({
+    subnets,
+    why: `the ${kind} "${name}" is bound to ${
+      listed(subnets)
+    }; name a target there`,
+  }));
+  return {
+    ...rules,
+    within: [...rules.within, ...within, ...missing(rules, engagement)],
+  };
+}
+
+function missing(
+  { bounds, engagementRequired }: ScopeRules,
+  engagement: string | null,
+): ScopeWithin[] {
+  const names = bounds.flatMap(({ kind, name }) =>
+    kind === "engagement" ? [name] : []
+  );
+  if (
+    !engagementRequired || (engagement !== null && names.includes(engagement))
+  ) {
+    return [];
+  }
+  return [{
+    subnets: [],
+    why: names.length === 0
+      ? "scans need an engagement here and none has subnets; ask the operator to set security.engagement_subnets"
+      : `scans need an engagement here; name one of ${
+        listed(names)
+      } as engagement`,
+  }];
+}
+
+function listed(names: readonly string[]): string {
+  const more = names.length - LISTED_MAX;
+  return names.slice(0, LISTED_MAX).join(", ") +
+    (more > 0 ? ` and ${more} more` : "");
 }

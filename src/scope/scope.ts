@@ -16,7 +16,9 @@
  * 3. The rest must lie, as a whole, in one allowed range: loopback, the private ranges, or an
  *    allowed subnet. A network that spans two adjoining ranges is refused; it can be asked for in
  *    two parts.
- * 4. A host name must lie below an allowed suffix, and every address that it resolves to must pass
+ * 4. Where the request is kept under an engagement or a tag that is bound to subnets, it must lie in
+ *    one of those as well.
+ * 5. A host name must lie below an allowed suffix, and every address that it resolves to must pass
  *    the rules above. What is scanned is the address, so that a name cannot move between the
  *    judgement and the scan.
  *
@@ -192,6 +194,10 @@ export class Scope {
   readonly #denied: readonly Block[];
   readonly #suffixes: readonly string[];
   readonly #sizeMax: number;
+  readonly #within: readonly {
+    readonly blocks: readonly Block[];
+    readonly why: string;
+  }[];
 
   private constructor(rules: ScopeRules) {
     this.#named = rules.allowedSubnets.map(network);
@@ -199,6 +205,10 @@ export class Scope {
     this.#denied = rules.deniedSubnets.map(network);
     this.#suffixes = rules.allowedHostSuffixes.map(suffix);
     this.#sizeMax = rules.maxNetworkSize;
+    this.#within = rules.within.map(({ subnets, why }) => ({
+      blocks: subnets.map(network),
+      why,
+    }));
     if (!Number.isSafeInteger(this.#sizeMax) || this.#sizeMax < 1) {
       throw new RangeError(
         `Cannot use a largest network of ${this.#sizeMax} addresses`,
@@ -354,7 +364,12 @@ export class Scope {
         }); use a private or loopback address`;
       }
     }
-    if (this.#allowed.some((rule) => contains(rule, block))) return null;
+    if (this.#allowed.some((rule) => contains(rule, block))) {
+      const bound = this.#within.find(({ blocks }) =>
+        !blocks.some((rule) => contains(rule, block))
+      );
+      return bound?.why ?? null;
+    }
     const more = this.#named.map(blockText).join(", ");
     return `it does not lie within one allowed range; use a private (10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, fc00::/7) or loopback address${
       more === "" ? "" : ` or one in ${more.slice(0, 200)}`

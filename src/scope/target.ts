@@ -150,8 +150,9 @@ function refuse(text: string, why: string): AppError {
   );
 }
 
-/** Quotes an untrusted text: short, and with nothing unprintable. */
+/** Quotes an untrusted text: without what stands before an @, short, and with nothing unprintable. */
 function shown(text: string): string {
-  const short = text.length > 60 ? `${text.slice(0, 60)}...` : text;
+  const plain = text.replace(/^.*(?=@)/s, "***");
+  const short = plain.length > 60 ? `${plain.slice(0, 60)}...` : plain;
   return `"${short.replace(/[^\x20-\x7e]/g, "?")}"`;
 }

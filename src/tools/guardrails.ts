@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { ScopeRules } from "@/scope/rules.ts";
+import { type Labels, rulesUnder, type ScopeRules } from "@/scope/rules.ts";
 import type { Limits } from "@/spawn/limits.ts";
 
 export type { ScopeRules };
@@ -113,4 +113,18 @@ export function outputBytesMax(tool: Limited, guardrails: Guardrails): number {
     guardrails.outputBytesMax,
     guardrails[tool].limits.outputBytes,
   );
+}
+
+/**
+ * Gives the guardrails of a request that is kept under some labels. They allow less, never more.
+ *
+ * @param guardrails The server's.
+ * @param labels What the scan is kept under.
+ * @returns The request's.
+ */
+export function guardrailsUnder(
+  guardrails: Guardrails,
+  labels: Labels,
+): Guardrails {
+  return { ...guardrails, scope: rulesUnder(guardrails.scope, labels) };
 }

@@ -28,6 +28,27 @@ export interface HostsReport {
   truncated?: string;
 }
 
+/**
+ * Makes the report of hosts that were found while a scan goes on.
+ *
+ * @param hosts The hosts.
+ * @param toolVersion The tool's version as it said itself.
+ * @returns A report of them alone.
+ */
+export function foundHosts(
+  hosts: HostReport[],
+  toolVersion: string | null,
+): HostsReport {
+  const up = hosts.filter(({ status }) => status === "up").length;
+  return {
+    kind: "hosts",
+    partial: true,
+    hosts,
+    totals: { up, down: null, total: null },
+    tool_version: toolVersion,
+  };
+}
+
 /** One host. */
 export interface HostReport {
   address: string;

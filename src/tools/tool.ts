@@ -104,6 +104,14 @@ export interface Reader {
   /** @returns How far the scan is. */
   progress(): Progress;
   /**
+   * Gives what was found since it was last asked, so that it outlives a server that is killed. A
+   * finding may come again when more is known of it.
+   *
+   * @param max Most hosts, ports, paths or names.
+   * @returns A report of these alone, or null if there are none. What is left comes next time.
+   */
+  found(max: number): Report | null;
+  /**
    * Tells since when nothing more is to come although the process lives (masscan on an idle
    * interface).
    *

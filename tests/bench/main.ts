@@ -1,6 +1,7 @@
 /**
  * `deno task bench [--json] [--rounds N] [--calls N] [name …]`: measures, prints ratios and goals. A
- * goal that is missed is printed and does not fail the run: a shared machine would fail it at will.
+ * goal that is missed is printed and does not fail the run, as a shared machine would fail it at will;
+ * but for the store, whose figures are promised and have room for that.
  *
  * @module
  */
@@ -20,7 +21,11 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<Benchmark>>> = {
   sandboxes: async () => (await import("./sandbox.ts")).sandboxes,
   big: async () => (await import("./memory.ts")).bigChild,
   memory: async () => (await import("./memory.ts")).manyCalls,
+  store: async () => (await import("./store.ts")).store,
 };
+
+/** Benchmarks of which a goal that is missed fails the run. */
+const PROMISED: ReadonlySet<string> = new Set(["store"]);
 
 /** Arguments of the command, taken apart. */
 interface Arguments extends BenchOptions {
@@ -70,7 +75,9 @@ async function main(): Promise<number> {
     print(Deno.stderr, `measuring ${name}\n`);
     try {
       const benchmark = await BENCHMARKS[name]?.();
-      results.push(...await benchmark?.(options) ?? []);
+      const found = await benchmark?.(options) ?? [];
+      results.push(...found);
+      failed ||= PROMISED.has(name) && found.some(({ met }) => met === false);
     } catch (thrown) {
       // A benchmark that cannot run keeps nobody from the results of the others.
       print(

@@ -12,10 +12,11 @@ import { rulesOf } from "@/dispatch/rules.ts";
 import { AppError } from "@/error/app_error.ts";
 import { Metrics } from "@/metrics/metrics.ts";
 import { Permits } from "@/permits/permits.ts";
-import { MemoryScans } from "@/scans/memory.ts";
+import { KeptScans } from "../support/kept_scans.ts";
 import { TOOL_NAMES, type ToolName } from "@/tools/tool.ts";
 import { median, type Result, single } from "./harness.ts";
 import type { BenchOptions } from "./subject.ts";
+import { SOMEONE } from "../support/who.ts";
 
 /** Requests of one round. */
 const BATCH = 20_000;
@@ -33,11 +34,13 @@ const REQUESTS:
 
 function dispatcher(): Dispatcher {
   const { config } = loadConfig({ env: {}, file: null });
-  const rules = rulesOf(
-    guardrailsOf(config, []),
-    TOOL_NAMES,
-    config.mcp.max_result_tokens,
-  );
+  const rules = rulesOf({
+    guardrails: guardrailsOf(config, []),
+    enabled: TOOL_NAMES,
+    resultTokensMax: config.mcp.max_result_tokens,
+    cacheTtlMs: 0,
+    configHash: "",
+  });
   const breaker = {
     failureThreshold: 5,
     successThreshold: 2,
@@ -64,8 +67,10 @@ function dispatcher(): Dispatcher {
       ...limit,
       tools: { nmap: limit, masscan: limit, gobuster: limit },
     }),
-    scans: new MemoryScans({ keep: 500, keepBytes: 1_000_000 }),
+    scans: new KeptScans(),
     metrics: new Metrics({ tools: TOOL_NAMES, wallNow: Date.now }),
+    // What an entry of the audit log costs is the disk's to say.
+    audit: { append: () => Promise.resolve() },
     onEvent: () => {},
     wallNow: Date.now,
     random: (bytes) => crypto.getRandomValues(bytes as Uint8Array<ArrayBuffer>),
@@ -76,7 +81,7 @@ async function refused(subject: Dispatcher, n: number): Promise<void> {
   const [tool, request, code] = REQUESTS[n % REQUESTS.length] ?? ["", {}, ""];
   const { signal } = new AbortController();
   try {
-    await subject.call({ tool, arguments: request, signal });
+    await subject.call({ who: SOMEONE, tool, arguments: request, signal });
   } catch (thrown) {
     if (thrown instanceof AppError && thrown.code === code) return;
     throw thrown;

@@ -83,6 +83,8 @@ Deno.test("deno task demo lists the tools, scans, is refused three times and end
       "scan_status",
       "scan_results",
       "scan_list",
+      "scan_diff",
+      "inventory",
       "scan_cancel",
     ]
   ) {

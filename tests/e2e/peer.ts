@@ -9,10 +9,9 @@ import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
 // @ts-types="npm:@modelcontextprotocol/sdk@1.32.2/client"
 import { Client as ClientV1 } from "@modelcontextprotocol/sdk/client/index.js";
 import { StdioClientTransport as StdioV1 } from "@modelcontextprotocol/sdk/client/stdio.js";
-import { prepareServer } from "../support/server.ts";
+import { prepareServer, withFolders } from "../support/server.ts";
 import { ROOT } from "../support/task.ts";
 import { withTempDir } from "../support/temp_dir.ts";
-import { withFolders } from "../process/fixtures/served.ts";
 
 const CLIENT = { name: "e2e", version: "1.0.0" };
 

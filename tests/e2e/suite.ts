@@ -104,6 +104,8 @@ export function registerSuite(name: PeerName): void {
       "scan_status",
       "scan_results",
       "scan_list",
+      "scan_diff",
+      "inventory",
       "scan_cancel",
     ]);
     for (const tool of tools) {

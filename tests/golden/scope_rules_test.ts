@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { Scope } from "@/scope/scope.ts";
 import { parseTarget } from "@/scope/target.ts";
-import type { ScopeRules } from "@/scope/rules.ts";
+import { type Labels, rulesUnder, type ScopeRules } from "@/scope/rules.ts";
 import { verifies } from "../requirements.ts";
 
 verifies(
@@ -20,13 +20,28 @@ const RULES: ScopeRules = {
   allowedSubnets: [],
   deniedSubnets: [],
   allowedHostSuffixes: [".lab.internal"],
+  bounds: [],
+  engagementRequired: false,
+  within: [],
   maxNetworkSize: 1024,
 };
+
+const BOUNDS: ScopeRules["bounds"] = [
+  {
+    kind: "engagement",
+    name: "spring",
+    subnets: ["10.1.0.0/16", "fd00:1::/64"],
+  },
+  { kind: "engagement", name: "outside", subnets: ["8.8.8.0/24"] },
+  { kind: "tag", name: "web", subnets: ["10.1.2.0/24"] },
+];
 
 interface Row {
   readonly rule: string;
   readonly rules?: Partial<ScopeRules>;
   readonly resolved?: Readonly<Record<string, readonly string[]>>;
+  /** What the request is kept under. */
+  readonly under?: Labels;
   readonly allow: readonly (string | readonly string[])[];
   readonly deny: readonly (string | readonly string[])[];
   readonly code?: string;
@@ -218,6 +233,87 @@ const TABLE: readonly Row[] = [
     message:
       /use \/(22|118) or smaller, e\.g\. \S+, for at most 1024 addresses$/,
   },
+  {
+    rule: "an engagement that is bound to subnets",
+    rules: { bounds: BOUNDS },
+    under: { engagement: "spring", tags: ["other"] },
+    allow: ["10.1.0.1", "10.1.2.0/24", ["10.1.0.1", "fd00:1::1"]],
+    deny: [
+      "10.2.0.1",
+      "10.0.0.0/8",
+      "127.0.0.1",
+      ["10.1.0.1", "10.2.0.1"],
+      "fd00:2::1",
+    ],
+    message:
+      /: the engagement "spring" is bound to 10\.1\.0\.0\/16, fd00:1::\/64; name a target there$/,
+  },
+  {
+    rule: "an engagement and a tag that are bound to subnets: both hold",
+    rules: { bounds: BOUNDS },
+    under: { engagement: "spring", tags: ["web"] },
+    allow: ["10.1.2.3"],
+    deny: ["10.1.3.1"],
+    message:
+      /: the tag "web" is bound to 10\.1\.2\.0\/24; name a target there$/,
+  },
+  {
+    rule: "a binding opens nothing that is refused without it",
+    rules: { bounds: BOUNDS },
+    under: { engagement: "outside", tags: [] },
+    allow: [],
+    deny: ["8.8.8.8"],
+    message: /: it does not lie within one allowed range/,
+  },
+  {
+    rule: "a name's addresses are bound as well",
+    rules: { bounds: BOUNDS },
+    under: { engagement: "spring", tags: [] },
+    resolved: {
+      "in.lab.internal": ["10.1.0.1"],
+      "out.lab.internal": ["10.1.0.1", "10.2.0.1"],
+    },
+    allow: ["in.lab.internal"],
+    deny: ["out.lab.internal"],
+  },
+  {
+    rule: "an engagement that is bound to nothing, and none",
+    rules: { bounds: BOUNDS },
+    under: { engagement: "another", tags: [] },
+    allow: ["10.2.0.1", "127.0.0.1"],
+    deny: ["8.8.8.8"],
+  },
+  {
+    rule: "an engagement must be named, and is not",
+    rules: { bounds: BOUNDS, engagementRequired: true },
+    under: { engagement: null, tags: ["web"] },
+    allow: [],
+    deny: ["10.1.2.3"],
+    message:
+      /: scans need an engagement here; name one of spring, outside as engagement$/,
+  },
+  {
+    rule: "an engagement must be named, and an unknown one is",
+    rules: { bounds: BOUNDS, engagementRequired: true },
+    under: { engagement: "constructor", tags: [] },
+    allow: [],
+    deny: ["10.1.2.3", "127.0.0.1"],
+  },
+  {
+    rule: "an engagement must be named, and is",
+    rules: { bounds: BOUNDS, engagementRequired: true },
+    under: { engagement: "spring", tags: [] },
+    allow: ["10.1.2.3"],
+    deny: ["10.2.0.1"],
+  },
+  {
+    rule: "an engagement must be named, and there is none",
+    rules: { engagementRequired: true },
+    under: { engagement: "spring", tags: [] },
+    allow: [],
+    deny: ["127.0.0.1"],
+    message: /set security\.engagement_subnets$/,
+  },
 ];
 
 for (const row of TABLE) {
@@ -280,7 +376,10 @@ Deno.test("Scope.judge() names the fix for an oversized network, word by word", 
 });
 
 function judge(row: Row, target: string | readonly string[]) {
-  const scope = Scope.of({ ...RULES, ...row.rules });
+  const rules = { ...RULES, ...row.rules };
+  const scope = Scope.of(
+    row.under === undefined ? rules : rulesUnder(rules, row.under),
+  );
   const texts = [target].flat().map((text) => parseTarget(text));
   return scope.judge(texts, new Map(Object.entries(row.resolved ?? {})));
 }

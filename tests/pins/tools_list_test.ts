@@ -68,7 +68,15 @@ Deno.test("tools/list is below 24 KB however long the configuration's lists are"
 });
 
 Deno.test("tools/list names the arguments of the contract", () => {
-  const shared = ["background", "plan", "max_tokens"];
+  const shared = [
+    "background",
+    "plan",
+    "max_tokens",
+    "engagement",
+    "tags",
+    "idempotency_key",
+    "no_cache",
+  ];
   const expected = {
     nmap: [
       "target",
@@ -119,7 +127,23 @@ Deno.test("tools/list names the arguments of the contract", () => {
       "cursor",
       "max_tokens",
     ],
-    scan_list: ["status", "tool", "limit", "cursor"],
+    scan_list: ["status", "tool", "engagement", "tags", "limit", "cursor"],
+    scan_diff: ["scan_id", "since", "cursor", "max_tokens"],
+    inventory: [
+      "query",
+      "kind",
+      "subnet",
+      "port",
+      "service",
+      "product",
+      "state",
+      "engagement",
+      "tags",
+      "since",
+      "until",
+      "limit",
+      "cursor",
+    ],
     scan_cancel: ["scan_id"],
   };
   const seen = Object.fromEntries(
@@ -138,10 +162,13 @@ Deno.test("tools/list names the arguments of the contract", () => {
 
 Deno.test("tools/list says what every scanner answers", () => {
   for (const { name, outputSchema } of toolEntries(FIELDS, FAKE_CAPABILITIES)) {
-    if (name.startsWith("scan_")) continue;
+    if (!["nmap", "masscan", "gobuster"].includes(name)) continue;
     assert.deepEqual(Object.keys(outputSchema["properties"] as object).sort(), [
+      "age_seconds",
       "argv",
+      "cached",
       "duration_seconds",
+      "engagement",
       "error",
       "finished_at",
       "notes",
@@ -152,10 +179,45 @@ Deno.test("tools/list says what every scanner answers", () => {
       "started_at",
       "status",
       "summary",
+      "tags",
       "target",
       "tool",
       "trace_id",
       "truncated",
     ]);
   }
+});
+
+Deno.test("tools/list describes the options of a call once, and names who does", () => {
+  const options = ["background", "plan", "max_tokens", "no_cache"];
+  for (const tool of toolEntries(FIELDS, FAKE_CAPABILITIES)) {
+    if (!["nmap", "masscan", "gobuster"].includes(tool.name)) continue;
+    const properties = tool.inputSchema["properties"] as Record<string, object>;
+    const described = options.map((name) =>
+      Object.hasOwn(properties[name] ?? {}, "description")
+    );
+    assert.deepEqual(
+      [described, /background to no_cache: as for nmap/.test(tool.description)],
+      [options.map(() => tool.name === "nmap"), tool.name !== "nmap"],
+      tool.name,
+    );
+  }
+});
+
+Deno.test("tools/list keeps the bounds of numbers and lists and leaves out those of texts", () => {
+  const [nmap] = toolEntries(FIELDS, FAKE_CAPABILITIES);
+  const { tags, max_tokens, target } = nmap
+    ?.inputSchema["properties"] as Record<string, object>;
+  assert.deepEqual(tags, {
+    type: "array",
+    items: { type: "string" },
+    maxItems: 16,
+    description: "Tags that it is kept under.",
+  });
+  assert.deepEqual(Object.entries(max_tokens ?? {}).slice(0, 3), [
+    ["type", "integer"],
+    ["minimum", 500],
+    ["maximum", 50_000],
+  ]);
+  assert.ok(!JSON.stringify(target).includes("Length"));
 });

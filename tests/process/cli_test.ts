@@ -5,7 +5,11 @@
  */
 import assert from "node:assert/strict";
 import { verifies } from "../requirements.ts";
-import { type Prepared, prepareServer } from "../support/server.ts";
+import {
+  type Prepared,
+  prepareServer,
+  withFolders,
+} from "../support/server.ts";
 import {
   copyStandIn,
   type StandIn,
@@ -14,7 +18,6 @@ import {
 } from "../support/stand_ins.ts";
 import { ROOT } from "../support/task.ts";
 import { withTempDir } from "../support/temp_dir.ts";
-import { withFolders } from "./fixtures/served.ts";
 
 /** How a command is started. */
 interface Options {
@@ -279,6 +282,20 @@ Deno.test("plan shows the command line and every verdict, and starts no scan", a
   assert.deepEqual(scans, []);
 });
 
+Deno.test("plan refuses what the engagement is not bound to: the isolate judges it, too", async () => {
+  verifies("scans.engagement_scope");
+  const env = { MCP_SECURITY_ENGAGEMENT_SUBNETS: "spring=127.0.0.0/30" };
+  const plan = (target: string) =>
+    run("plan", ["nmap", target, "--engagement", "spring"], { env });
+  assert.equal((await plan("127.0.0.1")).code, 0);
+  const { code, out } = await plan("127.0.0.9");
+  assert.equal(code, 2);
+  assert.match(
+    out,
+    /refuses +scope +Cannot scan "127\.0\.0\.9": the engagement "spring" is bound to 127\.0\.0\.0\/30; name a target there/,
+  );
+});
+
 Deno.test("plan names the command line that the scan then has", async () => {
   verifies("plan.equals_scan");
   for (
@@ -306,6 +323,7 @@ Deno.test("doctor finds a sound host sound", async () => {
     "deno",
     "configuration",
     "permissions",
+    "history",
     "isolates",
     "spawn",
     "sandbox",

@@ -40,7 +40,7 @@ const CLIENT = { name: "test", version: "1.0.0" };
 /** What each client is asked; it throws at the first answer that is wrong. */
 async function ask(client: Client): Promise<void> {
   const { tools } = await client.listTools();
-  assert.equal(tools.length, 7);
+  assert.equal(tools.length, 9);
   const result = await client.callTool({
     name: "nmap",
     arguments: { target: "10.0.0.0/28" },

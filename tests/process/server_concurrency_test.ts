@@ -136,9 +136,14 @@ Deno.test("200 concurrent calls against hostile tools leak no process, no isolat
     "4 timed_out timeout",
   ];
   const isolates = await gauges(server, "mcp_isolate_up");
-  assert.deepEqual([...await round(server, 1_000)].sort(), expected);
+  // Two rounds until the caches of the database and the heap have their size, two that may add nothing.
+  for (const first of [1_000, 2_000]) {
+    assert.deepEqual([...await round(server, first)].sort(), expected);
+  }
   const before = (await memoryOf(server.pid)).resident;
-  assert.deepEqual([...await round(server, 2_000)].sort(), expected);
+  for (const first of [3_000, 4_000]) {
+    assert.deepEqual([...await round(server, first)].sort(), expected);
+  }
 
   assert.deepEqual(await descendantsOf(server.pid), []);
   assert.deepEqual(await gauges(server, "mcp_isolate_up"), isolates);
@@ -153,7 +158,7 @@ Deno.test("200 concurrent calls against hostile tools leak no process, no isolat
   const counted = (await gauges(server, "mcp_tool_execution_total"))
     .filter((line) => line.includes('tool="nmap"'))
     .map((line) => Number(line.split(" ").at(-1)));
-  assert.equal(counted.reduce((sum, count) => sum + count, 0), 2 * CALLS);
+  assert.equal(counted.reduce((sum, count) => sum + count, 0), 4 * CALLS);
 
   // The heap shrinks when the collector gets to it: small calls give it the time.
   let after = (await memoryOf(server.pid)).resident;

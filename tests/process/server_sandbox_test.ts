@@ -14,10 +14,11 @@ import {
   type Server,
   type ServerOptions,
   startServer,
+  withFolders,
 } from "../support/server.ts";
 import { ROOT } from "../support/task.ts";
 import { withTempDir } from "../support/temp_dir.ts";
-import { type Answer, ask, withFolders } from "./fixtures/served.ts";
+import { type Answer, ask } from "./fixtures/served.ts";
 
 needPrerequisites();
 

@@ -39,7 +39,8 @@ const standIns: Record<string, string> = {
         nftables) program=nft; service= ;;
         procps) program=ps; service= ;;
         podman) program=podman; service=podman.socket ;;
-        nmap | masscan | gobuster | openssl | curl | unzip | npm | runsc | debootstrap | buildah | runc) program=$package; service= ;;
+        postgresql) program=pg_ctlcluster; service=postgresql ;;
+        nmap | masscan | gobuster | openssl | curl | unzip | npm | runsc | ndiff | chromium | debootstrap | buildah | runc) program=$package; service= ;;
         *) continue ;;
       esac
       for each in $service \${service:+ssh}; do
@@ -185,7 +186,7 @@ const aptInstall =
   "apt-get -q -y -o DPkg::Lock::Timeout=300 --no-install-recommends install";
 const servePackages = "nmap masscan gobuster bubblewrap iproute2 nftables";
 const testPackages =
-  "nginx-light dropbear-bin redis-server dnsmasq-base openssl procps runsc debootstrap buildah podman runc";
+  "nginx-light dropbear-bin redis-server dnsmasq-base openssl procps runsc debootstrap buildah podman runc postgresql ndiff chromium";
 
 Deno.test({
   name:
@@ -202,6 +203,8 @@ Deno.test({
       "start redis-server: 101",
       "start ssh: 0",
       "start podman.socket: 101",
+      "start ssh: 0",
+      "start postgresql: 101",
       "start ssh: 0",
       `npm install -g --prefix ${machine.folder}/prefix --no-fund --no-audit --no-update-notifier --loglevel=error deno@2.9.6`,
       "node install.cjs",

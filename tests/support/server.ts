@@ -386,7 +386,9 @@ function serverCommand(
  */
 export function prepareServer(options: ServerOptions = {}): Prepared {
   const command = serverCommand(options);
-  const args = options.edit?.(command.args) ?? command.args;
+  const state = options.env?.["MCP_STATE_FOLDER"] ?? ownState();
+  const own = withFolders(command.args, state);
+  const args = options.edit?.(own) ?? own;
   // PATH is put together by a shell that then becomes the program: a test needs no right to read the
   // environment, and the process that was started is the server.
   const [program = "sh", ...rest] = [
@@ -401,7 +403,46 @@ export function prepareServer(options: ServerOptions = {}): Prepared {
     ...args,
     ...options.args ?? [],
   ];
-  return { program, args: rest, env: { ...command.env, ...options.env } };
+  const env = { ...command.env, MCP_STATE_FOLDER: state, ...options.env };
+  return { program, args: rest, env };
+}
+
+/**
+ * Changes the flags of a task so that it reads and writes another state folder.
+ *
+ * @param args The arguments of the task.
+ * @param state The folder.
+ * @param readable One more folder that it may read.
+ * @returns The arguments.
+ */
+export function withFolders(
+  args: readonly string[],
+  state: string,
+  readable: string = state,
+): readonly string[] {
+  return args.map((arg) => {
+    if (arg.startsWith("--allow-read=")) {
+      const known = arg.slice("--allow-read=".length).split(",");
+      return `--allow-read=${[...new Set([...known, state, readable])].join()}`;
+    }
+    return arg.startsWith("--allow-write=")
+      ? arg.replace("./state", state)
+      : arg;
+  });
+}
+
+let folder: string | null = null;
+
+/** A state folder of this process: no test writes into the history of whoever runs it. */
+function ownState(): string {
+  if (folder === null) {
+    const made = Deno.makeTempDirSync({ prefix: "state-" });
+    globalThis.addEventListener("unload", () => {
+      Deno.removeSync(made, { recursive: true });
+    });
+    folder = made;
+  }
+  return folder;
 }
 
 /**

@@ -15,6 +15,8 @@ export const STAND_INS = [
   "canned",
   /** Reports progress, waits for the gate, reports one host. */
   "slow",
+  /** Reports as many hosts as the last digit of its port says, and waits after each for the gate. */
+  "trickle",
   /** Says with what it was started. */
   "echo_argv",
   /** Reports 1,024 hosts in 64 MB. */
@@ -64,7 +66,7 @@ export interface StandInCopy extends AsyncDisposable {
   starts(): Promise<string[]>;
   /** @returns How many processes whose command line names this copy are alive. */
   alive(): Promise<number>;
-  /** Lets one waiting `slow` go on; resolves once one has heard it. */
+  /** Lets one waiting `slow` or `trickle` go on; resolves once there is one that hears it. */
   open(): Promise<void>;
 }
 

@@ -25,6 +25,7 @@ const LAYERS: readonly string[] = [
   "store",
   "audit",
   "scans",
+  "report",
   "health",
   "identity",
   "dispatch",

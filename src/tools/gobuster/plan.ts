@@ -194,6 +194,14 @@ function judgeNames(request: GobusterRequest, context: PlanContext): Place {
 /** Every name that is tried lies below the domain, so the domain may be a suffix itself. */
 function judgeDomain(domain: string, context: PlanContext): Verdict {
   const { scope } = context.guardrails;
+  const closed = scope.within.find(({ subnets }) => subnets.length === 0);
+  if (closed !== undefined) {
+    return refused(
+      "scope",
+      "target_not_allowed",
+      `Cannot try names below ${shown(domain)}: ${closed.why}`,
+    );
+  }
   if (Scope.of(scope).allowsName(`name.${domain}`)) {
     return allowed("scope", `names below ${domain} are allowed`);
   }

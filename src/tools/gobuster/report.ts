@@ -84,6 +84,8 @@ class GobusterReader implements Reader {
   readonly #stdout: Lines;
   readonly #paths = new Map<string, FoundPath>();
   readonly #names = new Map<string, FoundName>();
+  #toldPaths = 0;
+  #toldNames = 0;
   #exit: Exit | null = null;
   #percent: number | null = null;
   #textLength = 0;
@@ -133,6 +135,23 @@ class GobusterReader implements Reader {
     };
   }
 
+  found(max: number): PathsReport | NamesReport | null {
+    // A map keeps the order in which things were found, and none changes afterwards.
+    const paths = [...this.#paths.values()].slice(this.#toldPaths).slice(
+      0,
+      max,
+    );
+    const names = [...this.#names.values()].slice(this.#toldNames).slice(
+      0,
+      max,
+    );
+    this.#toldPaths += paths.length;
+    this.#toldNames += names.length;
+    return paths.length + names.length === 0
+      ? null
+      : this.#report(true, paths, names);
+  }
+
   settled(): boolean {
     return false;
   }
@@ -142,7 +161,11 @@ class GobusterReader implements Reader {
     const partial = failure !== null || !this.#endedWell() ||
       this.#state.failed > 0;
     return {
-      report: this.#report(partial),
+      report: this.#report(
+        partial,
+        [...this.#paths.values()],
+        [...this.#names.values()],
+      ),
       failure,
       notes: failure === null ? this.#notes() : [],
       blames: failure !== null && blamesTarget(failure) ? "target" : "tool",
@@ -280,7 +303,11 @@ class GobusterReader implements Reader {
     return this.#state.resolverFailure();
   }
 
-  #report(partial: boolean): PathsReport | NamesReport {
+  #report(
+    partial: boolean,
+    paths: FoundPath[],
+    names: FoundName[],
+  ): PathsReport | NamesReport {
     const { url, domain, mode } = this.#request;
     const totals = { tried: this.#tried(), words: this.#tries };
     const truncated = this.#cut
@@ -291,7 +318,7 @@ class GobusterReader implements Reader {
         kind: "paths",
         partial,
         url: url === null ? "" : urlText(url, url.host.text),
-        paths: [...this.#paths.values()].sort((a, b) =>
+        paths: paths.sort((a, b) =>
           a.untrusted.path < b.untrusted.path
             ? -1
             : a.untrusted.path > b.untrusted.path
@@ -307,7 +334,7 @@ class GobusterReader implements Reader {
       partial,
       mode,
       domain: domain ?? "",
-      names: [...this.#names.values()].sort((a, b) => a.name < b.name ? -1 : 1),
+      names: names.sort((a, b) => a.name < b.name ? -1 : 1),
       totals,
       ...truncated,
     };

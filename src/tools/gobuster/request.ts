@@ -15,14 +15,13 @@ import {
   type Parsed,
   parseFields,
   required,
-  shown,
   text,
 } from "../field.ts";
 import type { Guardrails } from "../guardrails.ts";
 import { TIMEOUT_FIELD } from "../timeout.ts";
 import { EXTRA_ARGS_LENGTH_MAX } from "../tokenizer.ts";
 import { FLAG_FIELDS, FLAG_TABLE } from "./flags.ts";
-import { parseUrl, URL_LENGTH_MAX, type WebUrl } from "./url.ts";
+import { parseUrl, shownUrl, URL_LENGTH_MAX, type WebUrl } from "./url.ts";
 import {
   LIST_LENGTH_MAX,
   parseExtensions,
@@ -241,7 +240,7 @@ function parseDomain(given: string, what: string): string {
   throw new AppError(
     "invalid_target",
     `Cannot use ${what} ${
-      shown(given)
+      shownUrl(given)
     }: ${why}; write a domain without a scheme, like lab.example`,
   );
 }

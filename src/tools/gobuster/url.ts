@@ -133,7 +133,20 @@ function refuse(text: string, why: string): AppError {
   return new AppError(
     "invalid_target",
     `Cannot use the URL ${
-      shown(text)
+      shownUrl(text)
     }: ${why}; write it like http://10.0.0.1:8080/app/`,
   );
+}
+
+/**
+ * Quotes a text that may be a URL with a password in it. Whatever stands before the last `@` goes: a
+ * password may hold a slash or an `@` itself, and a message is shown, logged and kept.
+ *
+ * @param text Untrusted text.
+ * @returns The text for a message, short and without credentials.
+ */
+export function shownUrl(text: string): string {
+  const [scheme = ""] = /^[a-z][a-z0-9+.-]{0,31}:\/\//i.exec(text) ?? [];
+  const at = text.lastIndexOf("@");
+  return shown(at < 0 ? text : `${scheme}***${text.slice(at)}`);
 }

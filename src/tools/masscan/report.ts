@@ -46,7 +46,12 @@ import { parseTarget } from "@/scope/target.ts";
 import type { ErrorBody } from "@/error/app_error.ts";
 import type { Exit } from "@/spawn/exit.ts";
 import { Lines } from "../lines.ts";
-import type { HostReport, HostsReport, PortReport } from "../report.ts";
+import {
+  foundHosts,
+  type HostReport,
+  type HostsReport,
+  type PortReport,
+} from "../report.ts";
 import type { Plan, Progress, Reader } from "../tool.ts";
 import { readUntrusted } from "../untrusted.ts";
 import { type PassFacts, PassState } from "./pass_state.ts";
@@ -112,6 +117,7 @@ class MasscanReader implements Reader {
   readonly #now: () => number;
   readonly #startedAt: number;
   readonly #found = new Map<number, Found>();
+  readonly #fresh = new Set<Found>();
   readonly #ends: PassEnd[] = [];
   #pass: PassState;
   #stdout: Lines;
@@ -167,6 +173,14 @@ class MasscanReader implements Reader {
     };
   }
 
+  found(max: number): HostsReport | null {
+    const taken = [...this.#fresh].slice(0, max);
+    for (const found of taken) this.#fresh.delete(found);
+    return taken.length === 0
+      ? null
+      : foundHosts(hostsOf(taken), this.#pass.version);
+  }
+
   settled(): boolean {
     return this.#pass.settled();
   }
@@ -177,7 +191,7 @@ class MasscanReader implements Reader {
     notes: string[];
   } {
     const failure = this.#failure();
-    const hosts = this.#hosts();
+    const hosts = hostsOf(this.#found.values());
     const report: HostsReport = {
       kind: "hosts",
       partial: failure !== null || this.#isPartial(),
@@ -245,6 +259,7 @@ class MasscanReader implements Reader {
         suspicious: false,
       };
       this.#found.set(key, found);
+      this.#fresh.add(found);
     }
     found.passes.add(this.#ends.length);
     return found;
@@ -275,6 +290,7 @@ class MasscanReader implements Reader {
     }
     this.#bannersLength += text.length;
     found.banners.push({ kind, text });
+    this.#fresh.add(found);
     found.suspicious ||= suspicious;
   }
 
@@ -299,26 +315,6 @@ class MasscanReader implements Reader {
     const failed = this.#ends.find(isFailed);
     if (failed === undefined || this.#found.size > 0) return null;
     return failed.state.failure();
-  }
-
-  #hosts(): HostReport[] {
-    const sorted = [...this.#found.values()].sort((a, b) =>
-      a.address === b.address ? a.port - b.port : a.address < b.address ? -1 : 1
-    );
-    const hosts: HostReport[] = [];
-    let last: bigint | null = null;
-    for (const found of sorted) {
-      if (found.address !== last) {
-        last = found.address;
-        hosts.push({
-          address: addressText(4, found.address),
-          status: "up",
-          ports: [],
-        });
-      }
-      hosts.at(-1)?.ports.push(portReport(found));
-    }
-    return hosts;
   }
 
   #notes(): string[] {
@@ -404,6 +400,26 @@ function isDone({ exit, state }: PassEnd): boolean {
 function isFailed(end: PassEnd): boolean {
   return (end.exit.kind === "exited" || end.exit.kind === "settled") &&
     !isDone(end);
+}
+
+function hostsOf(all: Iterable<Found>): HostReport[] {
+  const sorted = [...all].sort((a, b) =>
+    a.address === b.address ? a.port - b.port : a.address < b.address ? -1 : 1
+  );
+  const hosts: HostReport[] = [];
+  let last: bigint | null = null;
+  for (const found of sorted) {
+    if (found.address !== last) {
+      last = found.address;
+      hosts.push({
+        address: addressText(4, found.address),
+        status: "up",
+        ports: [],
+      });
+    }
+    hosts.at(-1)?.ports.push(portReport(found));
+  }
+  return hosts;
 }
 
 function portReport(found: Found): PortReport {

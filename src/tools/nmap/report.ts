@@ -7,7 +7,7 @@
  */
 import type { ErrorBody } from "@/error/app_error.ts";
 import type { Exit } from "@/spawn/exit.ts";
-import type { HostReport, HostsReport } from "../report.ts";
+import { foundHosts, type HostReport, type HostsReport } from "../report.ts";
 import type { Finish, Plan, Progress, Reader } from "../tool.ts";
 import { HostGatherer, numberOf, type Totals } from "./report_hosts.ts";
 import { ScanProgress } from "./report_progress.ts";
@@ -108,6 +108,11 @@ class NmapReader implements Reader {
       answered: this.#gatherer.answered,
       found: this.#pings ? this.#gatherer.upHosts : this.#gatherer.openPorts,
     });
+  }
+
+  found(max: number): HostsReport | null {
+    const hosts = this.#gatherer.takeFresh(max);
+    return hosts.length === 0 ? null : foundHosts(hosts, this.#version);
   }
 
   settled(): boolean {

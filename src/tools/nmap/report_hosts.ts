@@ -65,6 +65,7 @@ type OsMatch = NonNullable<HostReport["os"]>[number];
 export class HostGatherer {
   readonly #limits: HostLimits;
   readonly #hosts: HostReport[] = [];
+  readonly #fresh = new Set<HostReport>();
   readonly #byAddress = new Map<string, HostReport>();
   readonly #hints = new Map<string, string | undefined>();
   readonly #cleaner = new Cleaner();
@@ -183,12 +184,22 @@ export class HostGatherer {
 
   /** Ends a host, if one was begun: at its end, or at the end of a document that broke off. */
   endHost(): void {
+    if (this.#host !== null && this.#host.address !== "") {
+      this.#fresh.add(this.#host);
+    }
     this.#host = null;
     this.#hint = false;
     this.#port = null;
     this.#os = null;
     this.#hostScripts = false;
     this.#otherPorts = null;
+  }
+
+  /** Gives up to so many hosts that were ended since they were last given, each once. */
+  takeFresh(max: number): HostReport[] {
+    const taken = [...this.#fresh].slice(0, max);
+    for (const host of taken) this.#fresh.delete(host);
+    return taken;
   }
 
   /** Adds the hosts that answered and whose scan did not come to its end. */

@@ -10,6 +10,9 @@ security:
   allowed_subnets: [8.8.8.0/24]
   denied_subnets: [10.0.0.0/8]
   allowed_host_suffixes: [.a.example]
+  engagement_subnets: [spring=10.1.0.0/16, summer=10.2.0.0/16, "spring=fd00::/64"]
+  engagement_required: true
+  tag_subnets: [web=10.1.2.0/24]
   max_network_size: 13
   max_output_bytes: 70000
   max_extra_args_length: 14
@@ -41,6 +44,17 @@ gobuster: { limit_processes: 42, default_threads: 21, max_threads: 22, default_w
       allowedSubnets: ["8.8.8.0/24"],
       deniedSubnets: ["10.0.0.0/8"],
       allowedHostSuffixes: [".a.example"],
+      bounds: [
+        {
+          kind: "engagement",
+          name: "spring",
+          subnets: ["10.1.0.0/16", "fd00::/64"],
+        },
+        { kind: "engagement", name: "summer", subnets: ["10.2.0.0/16"] },
+        { kind: "tag", name: "web", subnets: ["10.1.2.0/24"] },
+      ],
+      engagementRequired: true,
+      within: [],
       maxNetworkSize: 13,
     },
     allowIntrusive: true,

@@ -100,6 +100,12 @@ const RANGES: readonly (readonly [
   ["mcp.max_result_tokens", 200, 50_000],
   ["scans.keep", 1, 100_000],
   ["scans.keep_bytes", 1_048_576, 8_589_934_592],
+  ["cache.ttl_seconds", 0, 2_592_000],
+  ["retention.max_age_days", 0, 36_500],
+  ["retention.max_bytes", 0, 1_099_511_627_776],
+  ["audit.checkpoint_every", 1, 100_000],
+  ["audit.rotate_bytes", 65_536, 4_294_967_296],
+  ["audit.keep_files", 0, 100_000],
 ];
 
 /** Where a number may not be above another, the other is raised to its most beside it. */

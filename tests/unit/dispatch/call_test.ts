@@ -16,11 +16,19 @@ Deno.test("parseCallArguments() takes the call's options and leaves the rest to 
       background: true,
       max_tokens: 700,
       argv: ["-oN"],
+      engagement: "spring",
+      tags: ["dmz"],
+      idempotency_key: "k-1",
+      no_cache: true,
     }),
     {
       background: true,
       plan: false,
       maxTokens: 700,
+      engagement: "spring",
+      tags: ["dmz"],
+      idempotencyKey: "k-1",
+      noCache: true,
       request: { target: "127.0.0.1", argv: ["-oN"] },
     },
   );
@@ -28,6 +36,10 @@ Deno.test("parseCallArguments() takes the call's options and leaves the rest to 
     background: false,
     plan: false,
     maxTokens: undefined,
+    engagement: null,
+    tags: [],
+    idempotencyKey: null,
+    noCache: false,
     request: {},
   });
 });
@@ -46,6 +58,15 @@ Deno.test("parseCallArguments() refuses what is no object, and options of the wr
     { max_tokens: 50_001 },
     { max_tokens: 1.5 },
     { max_tokens: "600" },
+    { engagement: "" },
+    { engagement: "x".repeat(65) },
+    { tags: "dmz" },
+    { tags: [] },
+    { tags: [1] },
+    { tags: Array.from({ length: 17 }, (_, i) => `t${i}`) },
+    { idempotency_key: "" },
+    { idempotency_key: "x".repeat(129) },
+    { no_cache: "yes" },
   ];
   for (const [at, input] of refused.entries()) {
     assert.throws(() => parseCallArguments(input), (error) => {
@@ -68,7 +89,15 @@ Deno.test("parseCallArguments() keeps a hostile key as a key and reaches no prot
 Deno.test("parseCallArguments() loses no argument and adds none", () => {
   const input = fc.dictionary(fc.string(), fc.jsonValue());
   fc.assert(fc.property(input, (given) => {
-    const own = new Set(["background", "plan", "max_tokens"]);
+    const own = new Set([
+      "background",
+      "plan",
+      "max_tokens",
+      "engagement",
+      "tags",
+      "idempotency_key",
+      "no_cache",
+    ]);
     fc.pre(Object.keys(given).every((key) => !own.has(key)));
     assert.deepEqual(
       Object.entries(parseCallArguments(given).request),

@@ -8,9 +8,16 @@ import { AppError } from "@/error/app_error.ts";
 import { rulesOf } from "@/dispatch/rules.ts";
 import { isOver } from "@/scans/scan.ts";
 import { verifies } from "../../requirements.ts";
-import { FarSide, outcomeOf, REPORT } from "../isolate/fixtures/far_side.ts";
+import {
+  FarSide,
+  outcomeOf,
+  REPORT,
+  reportOf,
+} from "../isolate/fixtures/far_side.ts";
 import { GUARDRAILS } from "../tools/nmap_fixture.ts";
-import { codeOf, Desk, scanOf } from "./fixtures/desk.ts";
+import { codeOf, Desk, RULES, scanOf } from "./fixtures/desk.ts";
+import { SOMEONE } from "../../support/who.ts";
+import { UNLABELLED } from "../../support/labels.ts";
 
 const TARGET = { target: "127.0.0.1" } as const;
 
@@ -45,7 +52,7 @@ Deno.test("a call becomes a scan with everything that the contract names", async
   };
   desk.far().say({ kind: "started", id, ...started });
   await desk.far().settled();
-  const [running] = desk.scans.list({ limit: 1 });
+  const [running] = desk.scans.newest();
   assert.equal(running?.status, "running");
   assert.deepEqual(running?.argv, started.argv);
   desk.now += 1_500;
@@ -57,6 +64,7 @@ Deno.test("a call becomes a scan with everything that the contract names", async
     outcome: {
       ...outcome,
       ...started,
+      blames: "tool",
       notes: ["a note"],
       raw,
       rawTruncated: false,
@@ -80,10 +88,13 @@ Deno.test("a call becomes a scan with everything that the contract names", async
     error: null,
     notes: ["a note"],
     traceId: "f".repeat(32),
+    engagement: null,
+    tags: [],
+    client: "test 1.0.0",
     raw,
     rawTruncated: false,
   });
-  assert.equal(desk.scans.get(scan.id), scan);
+  assert.equal(desk.scans.now(scan.id), scan);
 });
 
 Deno.test("a call without a trace gets one", async () => {
@@ -139,7 +150,7 @@ Deno.test("a refused call leaves no scan, holds no place and starts nothing", as
   }
   await desk.far().settled();
   assert.equal(desk.far().count("scan"), 0);
-  assert.deepEqual(desk.scans.list({ limit: 10 }), []);
+  assert.deepEqual(desk.scans.newest(), []);
   assert.deepEqual(desk.permits.stats, { held: 0, waiting: 0 });
 });
 
@@ -184,7 +195,8 @@ Deno.test("names are looked up below an allowed suffix only", async () => {
   desk.far().say({ kind: "resolved", id, addresses });
   const ask = await desk.far().next("scan");
   assert.deepEqual({ ...ask.resolved }, addresses);
-  desk.far().say({ kind: "done", id: ask.id, outcome: outcomeOf() });
+  const outcome = outcomeOf({ report: reportOf("10.0.0.7") });
+  desk.far().say({ kind: "done", id: ask.id, outcome });
   assert.equal(scanOf(await calling).status, "succeeded");
 });
 
@@ -211,7 +223,7 @@ Deno.test("plan asks the isolate for a plan, records nothing and starts nothing"
   assert.deepEqual(await calling, { kind: "plan", tool: "nmap", plan: PLAN });
   await desk.far().settled();
   assert.equal(desk.far().count("scan"), 0);
-  assert.deepEqual(desk.scans.list({ limit: 10 }), []);
+  assert.deepEqual(desk.scans.newest(), []);
   assert.deepEqual(await desk.counted(), {});
 });
 
@@ -265,13 +277,13 @@ Deno.test("a call that comes while its like is being cancelled starts anew, and 
   const caller = new AbortController();
   const first = desk.call(TARGET, { signal: caller.signal });
   const { id: firstId } = await desk.far().next("scan");
-  const [dying] = desk.scans.list({ limit: 1 });
+  const [dying] = desk.scans.newest();
   caller.abort();
   await desk.far().next("cancel");
   const second = desk.call(TARGET);
   const { id: secondId } = await desk.far().next("scan");
   // The child of the first still lives: whoever cancels it or stops the server waits for it.
-  const cancelling = desk.dispatcher.cancel(dying?.id ?? "");
+  const cancelling = desk.dispatcher.cancel(dying?.id ?? "", SOMEONE);
   let ended = false;
   const ending = desk.dispatcher.cancelAll().then(() => ended = true);
   await desk.far().next("cancel");
@@ -296,14 +308,14 @@ Deno.test("a background call is answered at once and outlives its caller", async
   );
   assert.equal(answer.kind, "accepted");
   const { id } = scanOf(answer);
-  assert.equal(isOver(desk.scans.get(id)), false);
+  assert.equal(isOver(desk.scans.now(id)), false);
   caller.abort();
   const ask = await desk.far().next("scan");
   await desk.far().settled();
   assert.equal(desk.far().count("cancel"), 0);
   desk.far().say({ kind: "done", id: ask.id, outcome: outcomeOf() });
   // Cancelling a scan that is over returns it as it ended; until then it waits for the end.
-  const over = await desk.dispatcher.cancel(id);
+  const over = await desk.dispatcher.cancel(id, SOMEONE);
   assert.ok(isOver(over));
 });
 
@@ -319,7 +331,7 @@ Deno.test("a background call joined by one that leaves goes on", async () => {
   await desk.far().settled();
   assert.equal(desk.far().count("cancel"), 0);
   desk.answerCancels();
-  assert.equal((await desk.dispatcher.cancel(id)).status, "cancelled");
+  assert.equal((await desk.dispatcher.cancel(id, SOMEONE)).status, "cancelled");
 });
 
 Deno.test("cancel() ends a scan, tells of one that is over, and of one that never was", async () => {
@@ -327,10 +339,13 @@ Deno.test("cancel() ends a scan, tells of one that is over, and of one that neve
   desk.answerCancels();
   const { id } = scanOf(await desk.call({ ...TARGET, background: true }));
   await desk.far().next("scan");
-  const cancelled = await desk.dispatcher.cancel(id);
+  const cancelled = await desk.dispatcher.cancel(id, SOMEONE);
   assert.equal(cancelled.status, "cancelled");
-  assert.equal(await desk.dispatcher.cancel(id), cancelled);
-  assert.equal(await codeOf(desk.dispatcher.cancel("nope")), "not_found");
+  assert.equal(await desk.dispatcher.cancel(id, SOMEONE), cancelled);
+  assert.equal(
+    await codeOf(desk.dispatcher.cancel("nope", SOMEONE)),
+    "not_found",
+  );
 });
 
 Deno.test("progress reaches every follower and the record", async () => {
@@ -353,7 +368,7 @@ Deno.test("progress reaches every follower and the record", async () => {
   desk.far().say({ kind: "progress", id, progress });
   await desk.far().settled();
   assert.deepEqual(heard, [40, 40]);
-  assert.deepEqual(desk.scans.list({ limit: 1 })[0]?.progress, progress);
+  assert.deepEqual(desk.scans.newest()[0]?.progress, progress);
   desk.far().say({ kind: "done", id, outcome: outcomeOf() });
   const [answer] = await Promise.all(calls);
   assert.equal(answer && scanOf(answer).progress, null);
@@ -396,13 +411,15 @@ Deno.test("a caller who leaves the queue leaves no scan behind that waits", asyn
   const waiting = desk.call({ ...TARGET, ports: "2" }, {
     signal: caller.signal,
   });
-  await desk.far().settled();
+  for (let turn = 0; turn < 100 && desk.permits.stats.waiting < 1; turn++) {
+    await desk.far().settled();
+  }
   assert.equal(desk.permits.stats.waiting, 1);
   caller.abort();
   assert.equal(await codeOf(waiting), "cancelled");
   assert.equal(desk.permits.stats.waiting, 0);
   assert.equal(desk.far().count("scan"), 1);
-  await desk.dispatcher.cancel(id);
+  await desk.dispatcher.cancel(id, SOMEONE);
   assert.equal(desk.scans.alive, 0);
 });
 
@@ -563,10 +580,10 @@ Deno.test("a call lives by the rules that it began under", async () => {
   const { id } = await desk.far().next("resolve");
   // While the name is looked up, a reload takes the whole of 10.0.0.0/8 out of the scope.
   const scope = { ...GUARDRAILS.scope, deniedSubnets: ["10.0.0.0/8"] };
-  desk.rules = rulesOf({ ...GUARDRAILS, scope }, ["nmap"], 6_000);
+  desk.rules = rulesOf({ ...RULES, guardrails: { ...GUARDRAILS, scope } });
   const addresses = { "web.lab.internal": ["10.0.0.7"] };
   desk.far().say({ kind: "resolved", id, addresses });
-  await desk.finish();
+  await desk.finish({ report: reportOf("10.0.0.7") });
   assert.equal(scanOf(await calling).status, "succeeded");
   // The next one lives by the new ones.
   assert.equal(
@@ -617,7 +634,12 @@ Deno.test("FarSide is a far side: the fakes of these tests answer like one", asy
   // A canary: a desk whose far side says nothing must not answer by itself.
   using far = await new FarSide().ready();
   const scanning = far.near.scan(
-    { arguments: {}, rawSockets: false, resolved: new Map() },
+    {
+      arguments: {},
+      rawSockets: false,
+      resolved: new Map(),
+      labels: UNLABELLED,
+    },
     {},
     new AbortController().signal,
   );

@@ -36,6 +36,9 @@ function scopeOf(
     allowedSubnets,
     deniedSubnets,
     allowedHostSuffixes: [],
+    bounds: [],
+    engagementRequired: false,
+    within: [],
     maxNetworkSize: 1,
   });
 }

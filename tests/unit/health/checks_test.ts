@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { after } from "@/health/after.ts";
 import type { Check, HealthStatus } from "@/health/check.ts";
 import {
+  auditCheck,
   breakersCheck,
   dependencyCheck,
   diskCheck,
@@ -84,6 +85,22 @@ const TABLE: [string, Check, HealthStatus, RegExp][] = [
     /^0 of 1/,
   ],
   [
+    "an audit log",
+    auditCheck(() =>
+      Promise.resolve({ healthy: true, reason: null, seq: 3, rejected: 0 })
+    ),
+    "healthy",
+    /^the audit log can be written$/,
+  ],
+  [
+    "an audit log on a full disk",
+    auditCheck(() =>
+      Promise.resolve({ healthy: false, reason: "full", seq: 3, rejected: 2 })
+    ),
+    "unhealthy",
+    /^the audit log cannot be written: full; no scan starts/,
+  ],
+  [
     "a sandbox",
     sandboxCheck({ mode: "bwrap", reason: "as configured" }),
     "healthy",
@@ -158,6 +175,7 @@ Deno.test("checks weigh as they should: without isolates nothing works", () => {
     event_loop: "important",
     tool_nmap: "important",
     isolates: "critical",
+    audit_log: "critical",
     sandbox: "important",
     circuit_breakers: "important",
     dependency_database: "important",

@@ -9,11 +9,13 @@ import type { Isolate, Request } from "@/isolate/isolate.ts";
 import type { Progress } from "@/tools/tool.ts";
 import { verifies } from "../../requirements.ts";
 import { FarSide, outcomeOf, REPORT } from "./fixtures/far_side.ts";
+import { UNLABELLED } from "../../support/labels.ts";
 
 const REQUEST: Request = {
   arguments: { target: "127.0.0.1" },
   rawSockets: false,
   resolved: new Map([["a.lab.internal", ["10.0.0.1"]]]),
+  labels: UNLABELLED,
 };
 
 const SIGNAL = new AbortController().signal;
@@ -85,6 +87,7 @@ Deno.test("Isolate sends a request as text with nothing that could be a command 
     request: '{"target":"127.0.0.1"}',
     rawSockets: false,
     resolved: { "a.lab.internal": ["10.0.0.1"] },
+    labels: { engagement: null, tags: [] },
   });
   far.say({ kind: "done", id: ask.id, outcome: outcomeOf() });
   assert.deepEqual((await scanning).report, REPORT);

@@ -22,6 +22,7 @@ const READER: Reader = {
     found: 0,
     phase: "",
   }),
+  found: () => null,
   settled: () => false,
   finish: () => ({
     report: {

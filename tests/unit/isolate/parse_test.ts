@@ -22,6 +22,7 @@ const SCAN = {
   request: "{}",
   rawSockets: true,
   resolved: { "a.lab.internal": ["10.0.0.1"] },
+  labels: { engagement: "spring", tags: ["web"] },
 } as const;
 
 Deno.test("parseAsk() reads each kind and keeps nothing that it does not know", () => {
@@ -77,6 +78,12 @@ const MALFORMED_ASKS: readonly unknown[] = [
       Array.from({ length: 257 }, (_, i) => [`n${i}`, []]),
     ),
   },
+  { ...SCAN, labels: undefined },
+  { ...SCAN, labels: { tags: [] } },
+  { ...SCAN, labels: { engagement: "x".repeat(65), tags: [] } },
+  { ...SCAN, labels: { engagement: null } },
+  { ...SCAN, labels: { engagement: null, tags: Array(17).fill("a") } },
+  { ...SCAN, labels: { engagement: null, tags: [1] } },
   { kind: "resolve", id: 1 },
   { kind: "resolve", id: 1, names: "a.lab.internal" },
   { kind: "resolve", id: 1, names: [1] },

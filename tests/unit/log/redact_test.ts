@@ -72,6 +72,28 @@ Deno.test("redactText() takes credentials out of a text", () => {
     ["Authorization: Bearer abc.def-g", "Authorization: Bearer ***REDACTED***"],
     ["basic dXNlcjpwYXNz", "basic ***REDACTED***"],
     ["http://h/a@b?keyword=1", "http://h/a@b?keyword=1"],
+    ['Cannot use "u:p@h"', 'Cannot use "***REDACTED***@h"'],
+    ["a password=x y", "a password=***REDACTED*** y"],
+    ["smbpassword=x,y", "smbpassword=***REDACTED***,y"],
+    ["token='a b' c", "token=***REDACTED*** c"],
+    ["-U admin -P x -t 2", "-U admin -P ***REDACTED*** -t 2"],
+    ["-Px", "-P***REDACTED***"],
+    ["-H 'X-Own: a' -k", "-H ***REDACTED*** -k"],
+    ["-c a=b;c=d", "-c ***REDACTED***"],
+    ['--cookies "a=b; c=d" -k', "--cookies ***REDACTED*** -k"],
+    ["--password=x", "--password=***REDACTED***"],
+    [
+      "-n -Pn -PS22,80 -PE -p 80 -sV --top-ports 100",
+      "-n -Pn -PS22,80 -PE -p 80 -sV --top-ports 100",
+    ],
+    [
+      "Cannot verify the token: it is old",
+      "Cannot verify the token: it is old",
+    ],
+    [
+      "scan of fd00::1 at 10:30, key_id=3",
+      "scan of fd00::1 at 10:30, key_id=3",
+    ],
   ];
   for (const [text = "", expected] of table) {
     assert.equal(redactText(text), expected);
@@ -84,7 +106,20 @@ Deno.test("redactText() cuts a long text and says how long it was", () => {
 });
 
 Deno.test("redactText() takes time in proportion to the text, whatever the text", () => {
-  const nasty = ["a://", "://", "?a=", "://@", "Bearer ", "a".repeat(64) + "="];
+  const nasty = [
+    "a://",
+    "://",
+    "?a=",
+    "://@",
+    "Bearer ",
+    "a".repeat(64) + "=",
+    "password=",
+    'token="',
+    " -P",
+    "-P ",
+    "--cookie ",
+    "a:@",
+  ];
   const started = performance.now();
   for (const part of nasty) {
     redactText(part.repeat(200_000 / part.length));

@@ -1,8 +1,14 @@
 import assert from "node:assert/strict";
+import { jsonTokensOf, tokensOf } from "@/mcp/budget.ts";
 import type { Engine } from "@/dispatch/engine.ts";
 import { assertMatchesSchema, callTool } from "./fixtures/ask.ts";
 import { connect, GENERATIONS, serve } from "./fixtures/connect.ts";
 import { FakeEngine, fakeScan } from "./fixtures/fake_engine.ts";
+import {
+  knownHost,
+  knownService,
+  sighting,
+} from "./fixtures/fake_inventory.ts";
 import { gobusterReport, openOn } from "./fixtures/reports.ts";
 import { verifies } from "../../requirements.ts";
 
@@ -36,13 +42,15 @@ for (const generation of GENERATIONS) {
       "scan_status",
       "scan_results",
       "scan_list",
+      "scan_diff",
+      "inventory",
       "scan_cancel",
     ]);
     for (const tool of tools) {
       assert.ok(tool.title !== undefined && tool.description !== undefined);
       assert.equal(tool.inputSchema.type, "object");
       assert.equal(tool.outputSchema?.["type"], "object");
-      const scanner = !tool.name.startsWith("scan_");
+      const scanner = ["nmap", "masscan", "gobuster"].includes(tool.name);
       assert.deepEqual(tool.annotations, {
         readOnlyHint: !scanner && tool.name !== "scan_cancel",
         destructiveHint: false,
@@ -63,6 +71,14 @@ for (const generation of GENERATIONS) {
     readonly (readonly [string, Record<string, unknown>, boolean])[] = [
       ["nmap", { target: "10.0.0.0/28" }, false],
       ["nmap", { target: "late" }, true],
+      ["nmap", { target: "cached" }, false],
+      ["nmap", {
+        target: "10.0.0.1",
+        engagement: "acme",
+        tags: ["dmz"],
+        idempotency_key: "k",
+        no_cache: true,
+      }, false],
       ["nmap", { target: "10.0.0.1", plan: true }, false],
       ["nmap", { target: "10.0.0.1", background: true }, false],
       ["nmap", { target: "8.8.8.8" }, true],
@@ -88,11 +104,22 @@ for (const generation of GENERATIONS) {
       ["scan_list", {}, false],
       ["scan_list", { limit: 1 }, false],
       ["scan_list", { limit: "1" }, true],
+      ["scan_list", { engagement: "acme", tags: ["dmz"] }, false],
+      ["scan_list", { tags: [] }, true],
+      ["scan_diff", { scan_id: "scan-0001" }, true],
+      ["inventory", {}, false],
+      ["inventory", { kind: "hosts" }, false],
+      ["inventory", { query: "openssh" }, false],
+      ["inventory", { subnet: "10.0.0.0/33" }, true],
+      ["inventory", { cursor: "x" }, true],
       ["scan_cancel", { scan_id: "scan-0001" }, false],
     ];
   Deno.test(`${generation}: every answer, errors too, matches its output schema`, async () => {
     const engine = new FakeEngine();
     engine.add(fakeScan());
+    engine.inventory.services = [knownService()];
+    engine.inventory.hosts = [knownHost()];
+    engine.inventory.found = [sighting()];
     await using session = await connect(engine, generation);
     for (const [name, given, isError] of CALLS) {
       const answer = await callTool(session.client, generation, name, given);
@@ -144,6 +171,10 @@ for (const generation of GENERATIONS) {
         "policy://other",
         "file:///etc/passwd",
         "scan://../policy",
+        "scan://../report.html",
+        "scan://scan-0001/../report.html",
+        "scan://scan-0001/report.html/..",
+        "scan://scan-0001/report.",
         "x".repeat(5000),
       ]
     ) {
@@ -197,6 +228,7 @@ for (const generation of GENERATIONS) {
       "scan",
       "scan_hosts",
       "scan_raw",
+      "scan_report",
     ]);
     for (const { uri, mimeType } of resources) {
       const { contents } = await client.readResource({ uri });
@@ -249,6 +281,19 @@ for (const generation of GENERATIONS) {
       argument: { name: "id", value: "scan" },
     });
     assert.deepEqual(completion.values, ["scan-0001"]);
+    for (
+      const [value, expected] of [
+        ["", ["html", "md", "csv", "jsonl", "sarif", "xml"]],
+        ["x", ["xml"]],
+        ["../", []],
+      ] as const
+    ) {
+      const { completion } = await client.complete({
+        ref: { type: "ref/resource", uri: "scan://{id}/report.{ext}" },
+        argument: { name: "ext", value },
+      });
+      assert.deepEqual(completion.values, expected);
+    }
     await assert.rejects(
       client.complete({
         ref: { type: "ref/prompt", name: "none" },
@@ -355,6 +400,139 @@ Deno.test("scan_list pages by cursor", async () => {
     given = JSON.parse(cut.next.replace("scan_list ", ""));
   }
   assert.deepEqual(seen, [7, 6, 5, 4, 3, 2, 1].map((at) => `scan-${at}`));
+});
+
+Deno.test("scan_list narrows by engagement and tags, shows them, and asks for the next page with them", async () => {
+  verifies("mcp.engagements");
+  const engine = new FakeEngine();
+  const labels = { engagement: "acme", tags: ["dmz", "weekly"] };
+  engine.add(fakeScan({ id: "scan-1", ...labels }));
+  engine.add(fakeScan({ id: "scan-2", ...labels }));
+  engine.add(fakeScan({ id: "scan-3", ...labels, tags: ["dmz"] }));
+  engine.add(fakeScan({ id: "scan-4" }));
+  await using session = await connect(engine);
+  const list = (given: Record<string, unknown>) =>
+    callTool(session.client, "v2 at 2026-07-28", "scan_list", given);
+  const { structured, text } = await list({ ...labels, limit: 1 });
+  assert.deepEqual(structured, {
+    scans: [{
+      scan_id: "scan-2",
+      tool: "nmap",
+      target: "10.0.0.0/28",
+      status: "succeeded",
+      summary: "Done: 2 of 3 hosts up, 2 open ports: 22/tcp, 443/tcp.",
+      ...labels,
+      queued_at: "2026-01-02T03:04:05.000Z",
+    }],
+    truncated: {
+      next:
+        'scan_list {"engagement":"acme","tags":["dmz","weekly"],"limit":1,"cursor":"scan-2"}',
+    },
+  });
+  assert.match(
+    text,
+    /^scan-2 nmap 10\.0\.0\.0\/28 \[acme, dmz, weekly\]: Done/m,
+  );
+  const all = (await list({})).structured["scans"] as Record<string, unknown>[];
+  assert.deepEqual(
+    all.map(({ scan_id, engagement }) => [scan_id, engagement]),
+    [
+      ["scan-4", undefined],
+      ["scan-3", "acme"],
+      ["scan-2", "acme"],
+      ["scan-1", "acme"],
+    ],
+  );
+});
+
+Deno.test("scan_list bounds what it shows of an engagement and of tags", async () => {
+  const engine = new FakeEngine();
+  engine.add(fakeScan({
+    engagement: "e".repeat(200),
+    tags: Array.from({ length: 16 }, (_, at) => `${at}`.padEnd(200, "t")),
+  }));
+  await using session = await connect(engine);
+  const { structured } = await callTool(
+    session.client,
+    "v2 at 2026-07-28",
+    "scan_list",
+    {},
+  );
+  const [scan] = structured["scans"] as {
+    engagement: string;
+    tags: string[];
+  }[];
+  assert.equal(scan?.engagement.length, 64);
+  assert.equal(scan?.tags.length, 9);
+  assert.equal(scan?.tags.at(-1), "… 8 more");
+  assert.ok(scan?.tags.every((tag) => tag.length <= 32));
+});
+
+Deno.test("scan_list stays within its tokens and comes to an end with long tags", async () => {
+  const engine = new FakeEngine();
+  engine.resultTokensMax = 600;
+  const tags = Array.from(
+    { length: 8 },
+    (_, at) => `tag-${at}-${"x".repeat(40)}`,
+  );
+  for (let at = 1; at <= 5; at++) {
+    engine.add(fakeScan({ id: `scan-${at}`, tags }));
+  }
+  await using session = await connect(engine);
+  const seen: string[] = [];
+  let given: Record<string, unknown> = { limit: 5 };
+  for (let page = 0; page < 6; page++) {
+    const { structured, text } = await callTool(
+      session.client,
+      "v2 at 2026-07-28",
+      "scan_list",
+      given,
+    );
+    assert.ok(jsonTokensOf(structured) + tokensOf(text) <= 600);
+    const scans = structured["scans"] as { scan_id: string }[];
+    seen.push(...scans.map(({ scan_id }) => scan_id));
+    const cut = structured["truncated"] as { next: string } | undefined;
+    if (cut === undefined) break;
+    given = JSON.parse(cut.next.replace("scan_list ", ""));
+  }
+  assert.deepEqual(seen, [5, 4, 3, 2, 1].map((at) => `scan-${at}`));
+});
+
+Deno.test("an answer from an earlier scan says so and how old it is, one of now does not", async () => {
+  verifies("cache.marked");
+  await using session = await connect(new FakeEngine());
+  const ask = (target: string, more: Record<string, unknown> = {}) =>
+    callTool(session.client, "v2 at 2026-07-28", "nmap", { target, ...more });
+  for (const more of [{}, { max_tokens: 500 }]) {
+    const { structured, text } = await ask("cached", more);
+    assert.equal(structured["cached"], true);
+    assert.equal(structured["age_seconds"], 42);
+    assert.match(text, /this answer is 42 s old; no_cache: true scans again/);
+  }
+  const fresh = await ask("10.0.0.1");
+  assert.ok(!("cached" in fresh.structured) && !/old/.test(fresh.text));
+});
+
+Deno.test("a call's engagement and tags come back with its scan", async () => {
+  await using session = await connect(new FakeEngine());
+  const labels = { engagement: "acme", tags: ["dmz"] };
+  for (const more of [{}, { background: true }]) {
+    const { structured } = await callTool(
+      session.client,
+      "v2 at 2026-07-28",
+      "nmap",
+      { target: "10.0.0.1", ...labels, ...more },
+    );
+    assert.equal(structured["engagement"], "acme");
+    assert.deepEqual(structured["tags"], ["dmz"]);
+    const status = await callTool(
+      session.client,
+      "v2 at 2026-07-28",
+      "scan_status",
+      { scan_id: structured["scan_id"] },
+    );
+    assert.deepEqual(status.structured["tags"], ["dmz"]);
+  }
 });
 
 Deno.test("scan_cancel ends a scan that runs", async () => {
@@ -538,4 +716,29 @@ Deno.test("createMcpServer() makes a fresh server for each connection", async ()
   await using first = serve(new FakeEngine());
   await using second = serve(new FakeEngine());
   assert.notEqual(first.handle, second.handle);
+});
+
+Deno.test("who looks at scans is recorded, whatever comes of it; health and the rules are nobody's findings", async () => {
+  verifies("audit.reads");
+  const engine = new FakeEngine();
+  await using session = await connect(engine);
+  const { client } = session;
+  await client.callTool({ name: "scan_list", arguments: {} });
+  await client.callTool({
+    name: "scan_results",
+    arguments: { scan_id: "none" },
+  });
+  await assert.rejects(client.readResource({ uri: "scan://none" }));
+  await client.readResource({ uri: "server://health" });
+  await client.listResources();
+  const seen = engine.readings.map(({ tool, arguments: asked }) => [
+    tool,
+    asked,
+  ]);
+  assert.deepEqual(seen, [
+    ["scan_list", {}],
+    ["scan_results", { scan_id: "none" }],
+    ["resources/read", { uri: "scan://none" }],
+    ["resources/list", {}],
+  ]);
 });

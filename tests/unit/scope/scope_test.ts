@@ -23,6 +23,9 @@ const RULES: ScopeRules = {
   allowedSubnets: ["203.0.113.0/24"],
   deniedSubnets: ["10.66.0.0/16", "192.168.5.128/25"],
   allowedHostSuffixes: [".lab.internal"],
+  bounds: [],
+  engagementRequired: false,
+  within: [],
   maxNetworkSize: 1024,
 };
 

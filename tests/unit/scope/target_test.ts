@@ -124,3 +124,21 @@ Deno.test("namesOf() gives each host name once", () => {
   const texts = ["a.test", "10.0.0.1", "B.test", "A.test"].map(parseTarget);
   assert.deepEqual(namesOf(texts), ["a.test", "b.test"]);
 });
+
+Deno.test("parseTarget() tells nothing of a password in what it refuses", () => {
+  verifies("gobuster.url_no_credentials");
+  for (
+    const text of [
+      "http://user:canary@10.0.0.1/",
+      "user:canary@host",
+      "u:ca@nary/canary@h",
+      `http://u:canary${"x".repeat(100)}@h`,
+    ]
+  ) {
+    assert.throws(() => parseTarget(text), (thrown: Error) => {
+      assert.doesNotMatch(thrown.message, /canary/);
+      assert.match(thrown.message, /^Cannot use the target "\*\*\*@/);
+      return true;
+    });
+  }
+});

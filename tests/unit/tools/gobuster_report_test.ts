@@ -350,3 +350,21 @@ Deno.test("gobusterReader() keeps a finding whose redirect is longer than a line
   const [path] = report.kind === "paths" ? report.paths : [];
   assert.equal(path?.untrusted.redirect?.length, 1_024);
 });
+
+Deno.test("found() gives each path and each name once", () => {
+  const reader = readerOf(DIR);
+  const write = (text: string) => reader.stdout(new TextEncoder().encode(text));
+  const line = (path: string) => `${MARK}${path} (Status: 200) [Size: 1]\n`;
+  assert.equal(reader.found(8), null);
+  write(line("/b") + line("/a") + line("/c"));
+  const paths = (max: number) => {
+    const report = reader.found(max);
+    if (report === null) return null;
+    assert.ok(report.kind === "paths");
+    return report.paths.map(({ untrusted }) => untrusted.path);
+  };
+  assert.deepEqual(paths(2), ["/a", "/b"]);
+  write(line("/b"));
+  assert.deepEqual(paths(2), ["/c"]);
+  assert.equal(paths(2), null);
+});

@@ -422,3 +422,26 @@ Deno.test("masscanReader() caps banners and says so", () => {
   assert.ok(lengths.reduce((sum, one) => sum + one, 0) <= BANNERS_LENGTH_MAX);
   assert.equal(report.truncated, "not all banners are kept");
 });
+
+Deno.test("found() gives each port once, and again when its banner comes", () => {
+  const { reader } = readerOf(ASKED);
+  const ports = (max = 512) => {
+    const report = reader.found(max) as HostsReport | null;
+    return report?.hosts.map(({ address, ports }) =>
+      `${address} ${ports.map(({ port }) => port).join(",")}`
+    ) ?? null;
+  };
+  assert.equal(ports(), null);
+  reader.stdout(bytes(
+    "Discovered open port 80/tcp on 10.98.2.11 \n" +
+      "Discovered open port 22/tcp on 10.98.2.10 \n" +
+      "Discovered open port 22/tcp on 10.98.2.11 \n",
+  ));
+  assert.deepEqual(ports(2), ["10.98.2.10 22", "10.98.2.11 80"]);
+  assert.deepEqual(ports(2), ["10.98.2.11 22"]);
+  assert.equal(ports(), null);
+  reader.stdout(bytes("Discovered open port 22/tcp on 10.98.2.11 \n"));
+  assert.equal(ports(), null);
+  reader.stdout(bytes("Banner on port 22/tcp on 10.98.2.11: [ssh] SSH-2.0\n"));
+  assert.deepEqual(ports(), ["10.98.2.11 22"]);
+});

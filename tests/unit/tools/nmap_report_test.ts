@@ -723,3 +723,42 @@ Deno.test("nmapReader() throws nothing on a document with changed bytes", () => 
     { numRuns: 300 },
   );
 });
+
+Deno.test("found() gives each host once, when its element has ended, and all of them in the end", () => {
+  const host = (address: string, port: number) =>
+    `<host><status state="up" reason="r"/><address addr="${address}" addrtype="ipv4"/><ports><port protocol="tcp" portid="${port}"><state state="open" reason="r"/></port></ports>`;
+  const write = (reader: Reader, text: string) =>
+    reader.stdout(new TextEncoder().encode(text));
+  const addresses = (reader: Reader, max = 512) => {
+    const report = reader.found(max) as HostsReport | null;
+    return report?.hosts.map(({ address }) => address) ?? null;
+  };
+  const reader = newReader();
+  write(reader, HEAD);
+  assert.equal(addresses(reader), null);
+  write(reader, `${host("10.0.0.1", 22)}</host>${host("10.0.0.2", 22)}`);
+  assert.deepEqual(reader.found(512), {
+    kind: "hosts",
+    partial: true,
+    hosts: [{
+      address: "10.0.0.1",
+      status: "up",
+      reason: "r",
+      ports: [{ port: 22, protocol: "tcp", state: "open", reason: "r" }],
+    }],
+    totals: { up: 1, down: null, total: null },
+    tool_version: "7.93",
+  });
+  assert.equal(addresses(reader), null);
+  write(reader, `</host>${host("10.0.0.3", 22)}</host>`);
+  assert.deepEqual(addresses(reader, 1), ["10.0.0.2"]);
+  assert.deepEqual(addresses(reader, 1), ["10.0.0.3"]);
+  // A second pass knows more of a host: it comes again.
+  write(reader, TAIL);
+  reader.passEnded(DONE);
+  write(reader, `${HEAD}${host("10.0.0.1", 80)}</host>${TAIL}`);
+  assert.deepEqual(addresses(reader), ["10.0.0.1"]);
+  reader.passEnded(DONE);
+  const { hosts } = reader.finish().report as HostsReport;
+  assert.deepEqual(hosts.map(({ ports }) => ports.length), [2, 1, 1]);
+});

@@ -1,0 +1,154 @@
+/**
+ * What the audit log holds of one call: what was asked, what was decided, and by which rule.
+ *
+ * The request is recorded before it is looked at, and the decision before anything is started for it.
+ * What cannot be recorded does not happen.
+ *
+ * @module
+ */
+import type { Audit, DecisionEntry, Operation, Who } from "@/audit/entry.ts";
+import { AppError } from "@/error/app_error.ts";
+import type { ErrorCode } from "@/error/code.ts";
+import type { Labels } from "@/scope/rules.ts";
+import type { Rules } from "./rules.ts";
+
+/** A call as its record names it. */
+export interface Recorded {
+  readonly who: Who;
+  readonly operation: Operation;
+  /** The tool as the client named it. */
+  readonly tool: string | null;
+  readonly traceId: string;
+}
+
+/** The rule that an error without a guardrail's name comes from. */
+const RULES: Readonly<Partial<Record<ErrorCode, string>>> = {
+  tool_not_found: "tool_known",
+  tool_disabled: "tool_enabled",
+  circuit_open: "breaker",
+  queue_full: "queue",
+  invalid_arguments: "arguments",
+  invalid_target: "arguments",
+  not_found: "scan_known",
+  cancelled: "caller",
+  conflict: "idempotency_key",
+};
+
+/** The record of one call. */
+export class CallRecord {
+  readonly #audit: Audit;
+  readonly #call: Recorded;
+  readonly #rules: Rules;
+  #rule: string | null = null;
+  #labels: Labels | null = null;
+
+  private constructor(audit: Audit, call: Recorded, rules: Rules) {
+    this.#audit = audit;
+    this.#call = call;
+    this.#rules = rules;
+  }
+
+  /**
+   * Records a request.
+   *
+   * @param audit The log.
+   * @param call Whose call it is.
+   * @param args The arguments as the client sent them.
+   * @param rules The rules that it will be judged by.
+   * @returns The record; the request is on the disk.
+   * @throws {AppError} If it cannot be recorded: then it must not be looked at.
+   */
+  static async begin(
+    audit: Audit,
+    call: Recorded,
+    args: unknown,
+    rules: Rules,
+  ): Promise<CallRecord> {
+    await audit.append({ kind: "request", ...call, arguments: args });
+    return new CallRecord(audit, call, rules);
+  }
+
+  /**
+   * Records a request and that it is allowed, both at once: for what changes nothing.
+   *
+   * @param audit The log.
+   * @param call Whose call it is.
+   * @param args The arguments as the client sent them.
+   * @param rules The rules of the moment.
+   * @throws {AppError} If it cannot be recorded.
+   */
+  static async allowed(
+    audit: Audit,
+    call: Recorded,
+    args: unknown,
+    rules: Rules,
+  ): Promise<void> {
+    const record = new CallRecord(audit, call, rules);
+    await Promise.all([
+      audit.append({ kind: "request", ...call, arguments: args }),
+      record.allowed({ rule: call.operation, target: null, scanId: null }),
+    ]);
+  }
+
+  /** Notes what the call's scan is kept under. */
+  under({ engagement, tags }: Labels): void {
+    const labelled = engagement !== null || tags.length > 0;
+    this.#labels = labelled ? { engagement, tags } : null;
+  }
+
+  /** Notes the guardrail that refuses, for the decision to come. */
+  refusedBy(rule: string): void {
+    this.#rule = rule;
+  }
+
+  /**
+   * Records that the call is allowed.
+   *
+   * @param decision The rule, the target and the scan that it becomes.
+   * @throws {AppError} If it cannot be recorded: then it must not happen.
+   */
+  async allowed(
+    decision: Pick<DecisionEntry, "rule" | "target" | "scanId">,
+  ): Promise<void> {
+    await this.#decide({
+      outcome: "allowed",
+      code: null,
+      message: null,
+      ...decision,
+    });
+  }
+
+  /**
+   * Records that the call is refused.
+   *
+   * @param error Why.
+   * @param scanId The scan that did not start, if it had a place already.
+   * @throws {AppError} If it cannot be recorded.
+   */
+  async refused(error: AppError, scanId: string | null = null): Promise<void> {
+    await this.#decide({
+      outcome: "refused",
+      rule: this.#rule ?? RULES[error.code] ?? "server",
+      target: null,
+      scanId,
+      code: error.code,
+      message: error.message,
+    });
+  }
+
+  #decide(
+    decision: Omit<
+      DecisionEntry,
+      keyof Recorded | "kind" | "labels" | "configHash" | "policyHash"
+    >,
+  ): Promise<void> {
+    return this.#audit.append({
+      kind: "decision",
+      ...this.#call,
+      labels: this.#labels,
+      configHash: this.#rules.configHash,
+      policyHash: null,
+      ...decision,
+    });
+  }
+}
