@@ -90,33 +90,54 @@ function wanted({ time, kind, fields }: Line, filter: ExportFilter): boolean {
   return scanId === null || fields["scan_id"] === scanId;
 }
 
-/** The calls and the scans that are kept under some labels. */
+/**
+ * What is kept under some labels. A trace is the client's own and may hold calls for several
+ * engagements, so it tells nothing.
+ */
 class Labelled {
-  readonly #traces = new Set<Plain>();
+  readonly #labels: Labels;
   readonly #scans = new Set<Plain>();
 
-  add({ trace_id = null, scan_id = null }: Line["fields"]): void {
-    if (trace_id !== null) this.#traces.add(trace_id);
-    if (scan_id !== null) this.#scans.add(scan_id);
+  constructor(labels: Labels) {
+    this.#labels = labels;
   }
 
-  has({ fields: { trace_id = null, scan_id = null } }: Line): boolean {
-    return this.#traces.has(trace_id) || this.#scans.has(scan_id);
+  add({ kind, fields }: Line): void {
+    const { scan_id = null, labels } = fields;
+    const mine = kind === "decision" && isUnder(labels, this.#labels);
+    if (mine && scan_id !== null) this.#scans.add(scan_id);
+  }
+
+  has({ kind, fields }: Line): boolean {
+    const { scan_id = null, labels } = fields;
+    if (this.#scans.has(scan_id)) return true;
+    if (kind === "decision") return isUnder(labels, this.#labels);
+    return kind === "request" && this.#asks(fields["arguments"]);
+  }
+
+  /** A request says it by itself, or by the scan that it is about. */
+  #asks(given: Plain | undefined): boolean {
+    const args = membersOf(given);
+    // What was too long for the log is kept in part.
+    const { cut, value } = args;
+    if (cut !== undefined && value !== undefined) return this.#asks(value);
+    const { id, scan_id } = args;
+    return this.#scans.has(id ?? scan_id ?? null) ||
+      isUnder(args, this.#labels);
   }
 }
 
-/** A decision says what its call is kept under; the request stands before it, so it is read first. */
+/** A decision says which scan is kept under them; requests stand before it, so it is read first. */
 async function labelledEntries(
   files: AuditFiles,
   numbers: readonly number[],
   labels: Labels,
 ): Promise<Labelled> {
-  const labelled = new Labelled();
+  const labelled = new Labelled(labels);
   for await (const lines of rawLines(files, numbers)) {
     for (const { bytes, whole } of lines) {
       const parsed = bytes === null || !whole ? null : parseLine(bytes);
-      if (parsed?.kind !== "decision") continue;
-      if (isUnder(parsed.fields["labels"], labels)) labelled.add(parsed.fields);
+      if (parsed !== null) labelled.add(parsed);
     }
   }
   return labelled;
@@ -126,10 +147,13 @@ function isUnder(
   kept: Plain | undefined,
   { engagement, tags }: Labels,
 ): boolean {
-  if (typeof kept !== "object" || kept === null || Array.isArray(kept)) {
-    return false;
-  }
-  const { tags: its } = kept;
-  return (engagement === null || kept["engagement"] === engagement) &&
-    Array.isArray(its) && tags.every((tag) => its.includes(tag));
+  const { engagement: its = null, tags: all = [] } = membersOf(kept);
+  return (engagement === null || its === engagement) &&
+    Array.isArray(all) && tags.every((tag) => all.includes(tag));
+}
+
+function membersOf(value: Plain | undefined): Readonly<Record<string, Plain>> {
+  return typeof value !== "object" || value === null || Array.isArray(value)
+    ? {}
+    : value;
 }

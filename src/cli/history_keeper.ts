@@ -139,15 +139,15 @@ export class HistoryKeeper implements AsyncDisposable {
   async #prune(): Promise<void> {
     const { config, wallNow, log, onRemoved } = this.#options;
     const rules = retentionRules(config(), wallNow());
-    if (rules === null) return;
     try {
       const store = await this.store();
+      await store.finishRemovals();
+      if (rules === null) return;
       const plan = await store.planRetention(rules);
       const { inventoryHosts, inventoryServices } = plan;
       if (plan.scans.length + inventoryHosts + inventoryServices > 0) {
         await this.#record(plan);
       }
-      // Without a plan it still ends what a killed process began, which is recorded already.
       const { scans, bytesBefore, bytesAfter } = await store.runRetention(plan);
       if (scans.length === 0) return;
       onRemoved(scans.map(({ id }) => id));

@@ -45,6 +45,7 @@ import type { Programs } from "@/isolate/protocol.ts";
 import { configureLog, flushLog, log, type LogLevel } from "@/log/log.ts";
 import { LoopLag } from "@/metrics/loop_lag.ts";
 import { Metrics } from "@/metrics/metrics.ts";
+import { Semaphore } from "@/permits/semaphore.ts";
 import { Permits, type PermitsOptions } from "@/permits/permits.ts";
 import { loadScan } from "@/scans/load.ts";
 import type { Scan, ScanFilter, ScanHead } from "@/scans/scan.ts";
@@ -345,25 +346,28 @@ export class Runtime implements Engine, AsyncDisposable {
         queued: queued.length,
       });
     }
-    // Not awaited: whoever has to wait for a place must not keep the server from serving.
-    void this.#resume(queued.map(({ id }) => id), store);
+    const { max_concurrent_scans } = this.#loaded.config.security;
+    // No more at once than there are places, so that none finds the queue full.
+    const places = new Semaphore({
+      permits: max_concurrent_scans,
+      queueMax: queued.length,
+    });
+    for (const { id } of queued) {
+      try {
+        this.#resume(await loadScan(store, id), places);
+      } catch (thrown) {
+        const { message } = toAppError(thrown);
+        storeLog.error("not resumed", { scan_id: id, message });
+      }
+    }
   }
 
-  /** Runs scans that wait, no more at once than there are places, so that none finds the queue full. */
-  async #resume(ids: string[], store: Store): Promise<void> {
-    const { max_concurrent_scans } = this.#loaded.config.security;
-    const left = ids.values();
-    const feed = async () => {
-      for (const id of left) {
-        try {
-          await this.#dispatcher.resume(await loadScan(store, id));
-        } catch (thrown) {
-          const { message } = toAppError(thrown);
-          storeLog.error("not resumed", { scan_id: id, message });
-        }
-      }
-    };
-    await Promise.all(Array.from({ length: max_concurrent_scans }, feed));
+  /** Lets a scan go on as soon as it has a place. Until then it is known, and can be cancelled. */
+  #resume(scan: Scan, places: Semaphore): void {
+    let place: Disposable | null = null;
+    void this.#dispatcher.resume(scan, async (signal) => {
+      place = await places.acquire(signal);
+    }).finally(() => place?.[Symbol.dispose]());
   }
 
   /** What happens to the server itself happens, recorded or not; a scan would not. */

@@ -53,6 +53,7 @@ export async function prune(world: World, line: CommandLine): Promise<number> {
       "there is no bound, neither retention.max_age_days nor retention.max_bytes is set; give --max-age-days or --max-bytes",
     );
   }
+  if (!dryRun) await access.store.finishRemovals();
   const planned = await access.store.planRetention(rules);
   const nothing = planned.scans.length + planned.inventoryHosts +
       planned.inventoryServices === 0;

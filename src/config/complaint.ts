@@ -66,9 +66,10 @@ export function keyComplaint(text: string): string | null {
 /** The address of a database. What was given is not repeated: it may hold a password. */
 export function databaseComplaint(text: string): string | null {
   if (/^sqlite:[\w.-]{1,200}$/.test(text)) return null;
-  if (/^postgres(?:ql)?:\/\/[^\s/]{1,512}\/[^\s]{1,256}$/.test(text)) {
-    return null;
-  }
+  const isServer = /^postgres(?:ql)?:\/\/[^\s/]{1,512}\/[^\s]{1,256}$/.test(
+    text,
+  );
+  if (isServer && URL.canParse(text)) return null;
   return "it is no address of a database; write sqlite:scans.db for a file in the state folder, or postgres://USER:PASSWORD@HOST:PORT/DATABASE";
 }
 

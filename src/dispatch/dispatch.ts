@@ -129,14 +129,20 @@ export class Dispatcher {
    * today. The record of it says how it ended.
    *
    * @param scan The scan as it is kept.
+   * @param turn Resolves when it may go on; rejects if the signal aborts before.
    * @returns It as it ended; as it was if the server stops before its turn.
    */
-  resume(scan: Scan): Promise<Scan> {
+  resume(
+    scan: Scan,
+    turn: (signal: AbortSignal) => Promise<void> = () => Promise.resolve(),
+  ): Promise<Scan> {
     const { id, tool, traceId, request: given } = scan;
     this.#options.scans.adopt(scan);
     let record: CallRecord | null = null;
     const run = this.#runs.start(id, `resumed ${id}`, {
       record: async (run) => {
+        await turn(run.signal);
+        if (this.#runs.draining) return { scan, admitted: null };
         const rules = this.#options.rules();
         const who = resumer(scan);
         const called = { who, operation: "scan", tool, traceId } as const;
@@ -255,14 +261,14 @@ export class Dispatcher {
       return { kind: "plan", tool: tool.name, plan };
     }
     const admitted = this.#admit(tool.name, ready, { ...context, target });
-    // The look-up took its time: nobody may want the scan any more.
+    const { maxTokens } = options;
+    const earlier = await this.#earlier(admitted, options);
+    if (earlier !== null) return { kind: "scan", maxTokens, ...earlier };
+    // All that took its time: nobody may want the scan any more.
     this.#refuseWhileDraining();
     if (call.signal.aborted) {
       throw new AppError("cancelled", "The request was cancelled");
     }
-    const { maxTokens } = options;
-    const earlier = await this.#earlier(admitted, options);
-    if (earlier !== null) return { kind: "scan", maxTokens, ...earlier };
     const scan = await this.#take(call, admitted, options);
     return options.background
       ? { kind: "accepted", scan }

@@ -37,6 +37,9 @@ const LEAN_BELOW = 1_200;
 /** Below this many it leaves out what the caller said itself. */
 const TIGHT_BELOW = 900;
 
+/** Most UTF-16 code units of an error's message for each token of the whole answer. */
+const MESSAGE_LENGTH_PER_TOKEN = 0.5;
+
 /** Kinds of finding that its summary counts. */
 const TIGHT_KINDS_MAX = 2;
 
@@ -262,8 +265,12 @@ function compose(
 }
 
 function errorOf({ error }: Scan, tokensMax: number): ErrorBody | null {
-  if (error === null || tokensMax >= TIGHT_BELOW) return error;
-  return { ...error, message: shorten(error.message, TIGHT_MESSAGE_LENGTH) };
+  if (error === null) return null;
+  // The message is told twice, in JSON and in text: a finding must still fit beside it.
+  const lengthMax = tokensMax < TIGHT_BELOW
+    ? TIGHT_MESSAGE_LENGTH
+    : tokensMax * MESSAGE_LENGTH_PER_TOKEN;
+  return { ...error, message: shorten(error.message, lengthMax) };
 }
 
 function pageLines(page: Page | null): string[] {

@@ -5,10 +5,34 @@
  */
 import { appendFindings, reportHeadOf } from "./findings.ts";
 import { closeServices } from "./inventory_gone.ts";
-import type { Link } from "./link.ts";
+import type { Link, Write } from "./link.ts";
 import { appendRaw, clearRaw } from "./raw_output.ts";
+import { removePorts, removeRows } from "./removal.ts";
 import type { ScanEnd, StoredScan } from "./scan_record.ts";
-import { changeRow, type OwnScan, refuseOther, rowOf } from "./scan_rows.ts";
+import {
+  changeRow,
+  lockOwn,
+  type OwnScan,
+  refuseOther,
+  rowOf,
+} from "./scan_rows.ts";
+
+/**
+ * Forgets what a scan has found so far: it ran before, under a server that died, and only what it finds
+ * now is its result.
+ */
+async function clearFindings(
+  link: Link,
+  own: OwnScan,
+  seq: number,
+): Promise<void> {
+  const guard = (write: Write) => lockOwn(link, write, own);
+  await removePorts(link, seq, guard);
+  await removeRows(link, "scan_hosts", seq, guard);
+  await removeRows(link, "scan_paths", seq, guard);
+  const counts = { host_count: 0, service_count: 0, path_count: 0 };
+  await link.write((write) => changeRow(write, own, {}, counts));
+}
 
 /**
  * Keeps the whole result and ends the scan. The rows come first, in batches, and the end last and at
@@ -28,8 +52,10 @@ export async function finishScan(
 ): Promise<StoredScan> {
   const { report, raw, gone, keepsKey = true, ...change } = end;
   // Said before the work as well: a repeated end should not write a report first.
-  refuseOther(await link.read((db) => rowOf(db, own.id)), own);
+  const row = await link.read((db) => rowOf(db, own.id));
+  refuseOther(row, own);
   if (report !== null && report !== undefined) {
+    if (row.requeued > 0) await clearFindings(link, own, row.seq);
     await appendFindings(link, own, report, end.finishedAt);
     if (gone !== undefined) {
       const { targets = [], finishedAt } = end;

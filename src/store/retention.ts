@@ -13,18 +13,12 @@ import { type RawBuilder, type Selectable, sql, type SqlBool } from "kysely";
 import type { Link, Read, Write } from "./link.ts";
 import { parseTags } from "./plain_text.ts";
 import { scopeId } from "./scan_rows.ts";
-import { bytesInUse, bytesOnDisk, returnSpace } from "./space.ts";
-import { ALL_SCOPE, ROWS_PER_SCAN, type ScanTable } from "./tables.ts";
-import { removeTexts } from "./texts.ts";
+import { removePorts, removeRaw, removeRows } from "./removal.ts";
+import { bytesInUse, bytesOnDisk, renewFigures, returnSpace } from "./space.ts";
+import { ALL_SCOPE, type ScanTable } from "./tables.ts";
 
 /** Most scans that one entry of the audit log names: a longer list would be cut there. */
 const NAMED_MAX = 64;
-
-/** Rows of one transaction. */
-const ROWS_BATCH = 200;
-
-/** Pieces of raw output of one transaction. */
-const RAW_BATCH = 4;
 
 /** Entries of the inventory that are looked at in one go: an answer of PostgreSQL blocks nobody. */
 const STRETCH = { sqlite: 150, postgres: 5_000 } as const;
@@ -105,6 +99,7 @@ export async function planRetention(
   link: Link,
   rules: RetentionRules,
 ): Promise<RetentionPlan> {
+  if (rules.bytesMax !== null) await renewFigures(link);
   const scans = await removals(link, rules);
   const boundary = boundaryOf(scans, rules);
   const kept = await keptScopes(link, rules);
@@ -195,7 +190,8 @@ async function removals(
   const kept = await keptScopes(link, rules);
   const { endedBefore, bytesMax } = rules;
   const perByte = await bytesPerByte(link);
-  let size = await bytesInUse(link);
+  // What another process is about to remove goes already, and nothing goes in its place.
+  let size = await bytesInUse(link) - perByte * await bytesMarked(link);
   const found: Removal[] = [];
   let after: Pick<Row, "aged" | "id"> | null = null;
   for (;;) {
@@ -215,6 +211,15 @@ async function removals(
     after = rows.at(-1) ?? null;
     await link.turn();
   }
+}
+
+async function bytesMarked(link: Link): Promise<number> {
+  const { bytes } = await link.read((db) =>
+    db.selectFrom("scans")
+      .select(({ fn }) => fn.sum<number | string | null>("bytes").as("bytes"))
+      .where("removing", "=", 1).executeTakeFirstOrThrow()
+  );
+  return Number(bytes ?? 0);
 }
 
 type Row =
@@ -293,7 +298,9 @@ async function mark(
   kept: readonly number[],
 ): Promise<boolean> {
   const marked = await link.write((write) => {
-    const query = write.updateTable("scans").set({ removing: 1 })
+    // Its key is free at once: nobody should be answered with a scan that is out of sight.
+    const query = write.updateTable("scans")
+      .set({ removing: 1, idempotency_key: null })
       .where("id", "=", id).where("removing", "=", 0)
       .where("status", "in", ENDED)
       // Another one may have its id by now.
@@ -305,11 +312,18 @@ async function mark(
 }
 
 /**
- * Removes every scan that is marked.
+ * Ends what a killed process began to remove, and gives the room back. It was recorded then.
  *
  * @param link The database.
- * @returns How many.
+ * @returns How many scans went.
  */
+export async function finishRemovals(link: Link): Promise<number> {
+  const gone = await removeMarked(link);
+  if (gone > 0) await returnSpace(link);
+  return gone;
+}
+
+/** @returns How many scans that are marked went. */
 async function removeMarked(link: Link): Promise<number> {
   for (let gone = 0;; gone++) {
     const row = await link.read((db) =>
@@ -326,68 +340,6 @@ async function removeMarked(link: Link): Promise<number> {
         .execute();
       await write.deleteFrom("scans").where("seq", "=", row.seq).execute();
     });
-  }
-}
-
-function rangeOf(seq: number): [number, number] {
-  return [seq * ROWS_PER_SCAN, (seq + 1) * ROWS_PER_SCAN - 1];
-}
-
-async function removePorts(link: Link, seq: number): Promise<void> {
-  const [first, last] = rangeOf(seq);
-  for (let more = true; more;) {
-    more = await link.write(async (write) => {
-      const rows = await write.selectFrom("scan_ports").select([
-        "id",
-        "indexed",
-      ])
-        .where("id", ">=", first).where("id", "<=", last)
-        .orderBy("id").limit(ROWS_BATCH).execute();
-      const indexed = rows.filter((row) => row.indexed === 1);
-      await removeTexts(link, write, indexed.map(({ id }) => id));
-      const end = rows.at(-1);
-      if (end === undefined) return false;
-      await write.deleteFrom("scan_ports").where("id", ">=", first)
-        .where("id", "<=", end.id).execute();
-      return rows.length === ROWS_BATCH;
-    });
-    await link.pause();
-  }
-}
-
-async function removeRows(
-  link: Link,
-  table: "scan_hosts" | "scan_paths",
-  seq: number,
-): Promise<void> {
-  const [first, last] = rangeOf(seq);
-  for (let more = true; more;) {
-    more = await link.write(async (write) => {
-      const rows = await write.selectFrom(table).select("id")
-        .where("id", ">=", first).where("id", "<=", last)
-        .orderBy("id").limit(ROWS_BATCH).execute();
-      const end = rows.at(-1);
-      if (end === undefined) return false;
-      await write.deleteFrom(table).where("id", ">=", first)
-        .where("id", "<=", end.id).execute();
-      return rows.length === ROWS_BATCH;
-    });
-    await link.pause();
-  }
-}
-
-async function removeRaw(link: Link, seq: number): Promise<void> {
-  for (let more = true; more;) {
-    more = await link.write(async (write) => {
-      const rows = await write.selectFrom("scan_raw").select("at")
-        .where("scan_seq", "=", seq).orderBy("at").limit(RAW_BATCH).execute();
-      const end = rows.at(-1);
-      if (end === undefined) return false;
-      await write.deleteFrom("scan_raw").where("scan_seq", "=", seq)
-        .where("at", "<=", end.at).execute();
-      return rows.length === RAW_BATCH;
-    });
-    await link.pause();
   }
 }
 

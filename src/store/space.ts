@@ -91,6 +91,18 @@ export async function returnSpace(link: Link): Promise<void> {
 }
 
 /**
+ * Has PostgreSQL count its rows anew: after a removal that was cut short it would go by old figures.
+ *
+ * @param link The database.
+ */
+export async function renewFigures(link: Link): Promise<void> {
+  if (link.kind === "sqlite") return;
+  for (const table of TABLES) {
+    await link.read((db) => sql`analyze ${sql.table(table)}`.execute(db));
+  }
+}
+
+/**
  * Has PostgreSQL clean a table up, or write it anew without its holes. Nobody else uses it during the
  * second, so only tables are rewritten that take seconds; in greater ones the holes are filled by what
  * comes. A table that others hold on to is left for the next time.

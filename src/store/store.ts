@@ -36,6 +36,7 @@ import {
   reportPaths,
 } from "./report_rows.ts";
 import {
+  finishRemovals,
   planRetention,
   type Retention,
   type RetentionPlan,
@@ -243,6 +244,11 @@ export class Store implements AsyncDisposable {
   async adopt(id: string): Promise<void> {
     const runner = await this.#becomeRunner();
     await adopt(this.#link, this.#parts.watch, { id, runner });
+  }
+
+  /** Ends removals that a killed process began. */
+  async finishRemovals(): Promise<number> {
+    return await finishRemovals(this.#link);
   }
 
   /** What retention would remove. */

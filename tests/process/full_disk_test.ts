@@ -45,10 +45,11 @@ const FAULTS = [
   {
     what: "the audit log's disk is read-only",
     check: "audit_log",
-    // Laid over it: what has a file open for writing, the lock, would keep it from becoming so itself.
+    // Laid over it when it is so: whoever has a file open for writing would keep it from becoming so.
     take:
-      'mount --bind "$1/audit" "$1/audit" && mount -o remount,bind,ro "$1/audit"',
-    give: 'umount "$1/audit"',
+      'mkdir "$1/ro" && mount --bind "$1/audit" "$1/ro" && mount -o remount,bind,ro "$1/ro" && mount --move "$1/ro" "$1/audit"',
+    // Whoever reads in it at this moment may come to an end.
+    give: 'umount -l "$1/audit"',
     message: /Cannot record the request in the audit log/,
   },
 ] as const;

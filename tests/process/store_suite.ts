@@ -351,6 +351,41 @@ const LIFE: readonly Case[] = [
     },
   },
   {
+    name:
+      "what a scan found before its server died is no part of its second result",
+    async run(place) {
+      let store = await place.open();
+      await running(store, "a");
+      const before = [
+        host("10.0.0.1", [port(80, { untrusted: { product: "gone" } })]),
+        host("10.0.0.2", [port(22)]),
+      ];
+      await store.appendFindings("a", report(before), NOON);
+      await store.close();
+      store = await place.open();
+      await store.recover({ requeue: true, requeueMax: 3 });
+      // Until it has another one, that is what is known of it.
+      assert.equal((await store.getScan("a")).hostCount, 2);
+      await store.updateScan("a", { status: "running", startedAt: NOON + 1 });
+      const now = [host("10.0.0.1", [port(443)])];
+      await store.finishScan("a", {
+        status: "succeeded",
+        finishedAt: NOON + DAY,
+        report: report(now),
+      });
+      const { items } = await store.reportHosts("a", {}, { limit: 10 });
+      assert.deepEqual(
+        items.map(({ address, ports }) => [address, ports.map((p) => p.port)]),
+        [["10.0.0.1", [443]]],
+      );
+      const scan = await store.getScan("a");
+      assert.deepEqual([scan.hostCount, scan.serviceCount], [1, 1]);
+      const found = await store.search("gone", {}, { limit: 5 });
+      assert.deepEqual(found.items, []);
+      await store.close();
+    },
+  },
+  {
     name: "recover() queues again when asked, in order, and not for ever",
     async run(place) {
       const rules = { requeue: true, requeueMax: 2 };
@@ -1643,6 +1678,62 @@ const UPKEEP: readonly Case[] = [
       const left = await all((page) => store.inventoryHosts({}, page), 500);
       assert.equal(left.length, 900);
       assert.deepEqual(await store.check(), []);
+    },
+  },
+  {
+    name: "retention by size takes nothing in the place of what goes already",
+    async run(place) {
+      await using store = await place.open();
+      for (let n = 0; n < 10; n++) {
+        const ports = Array.from({ length: 200 }, (_, at) => port(1 + at));
+        await scanned(store, `s${n}`, [host(`10.0.0.${n}`, ports)], {
+          at: NOON + n,
+          idempotencyKey: `k${n}`,
+          requestDigest: "d",
+        });
+      }
+      const { bytesInUse } = await store.stats();
+      const bytesMax = Math.round(bytesInUse / 2);
+      const rules = { endedBefore: null, bytesMax, keepTags: [] };
+      const first = await store.planRetention(rules);
+      const ids = first.scans.map(({ id }) => `'${id}'`);
+      assert.ok(ids.length > 1 && ids.length < 9, ids.join());
+      // Another process has just marked them, or was killed there.
+      await place.tamper(
+        `update scans set removing = 1, idempotency_key = null where id in (${ids})`,
+      );
+      const second = await store.planRetention(rules);
+      assert.ok(second.scans.length <= 1, `${second.scans.length} more`);
+      assert.equal(await store.finishRemovals(), ids.length);
+      assert.equal(await store.finishRemovals(), 0);
+      const last = await store.planRetention(rules);
+      // What a scan takes is an estimate.
+      assert.ok(last.scans.length <= 2, `${last.scans.length} more`);
+      const { items } = await store.listScans({}, { limit: 20 });
+      assert.equal(items.length, 10 - ids.length);
+      assert.deepEqual(await store.check(), []);
+    },
+  },
+  {
+    name: "the key of a scan that goes is free at once",
+    async run(place) {
+      await using store = await place.open();
+      const keyed = { idempotencyKey: "k", requestDigest: "d" };
+      await scanned(store, "s1", [host("10.0.0.1", [])], {
+        at: NOON,
+        tags: ["gone"],
+        ...keyed,
+      });
+      const rules = { endedBefore: NOON + DAY, bytesMax: null, keepTags: [] };
+      const plan = await store.planRetention(rules);
+      assert.deepEqual(plan.scans.map(({ id }) => id), ["s1"]);
+      // It comes as far as the marks.
+      await place.tamper("alter table scan_hosts rename to elsewhere");
+      await assert.rejects(store.runRetention(plan));
+      await place.tamper("alter table elsewhere rename to scan_hosts");
+      const { scan, created } = await store.createScan(newScan("s2", keyed));
+      assert.deepEqual([scan.id, created], ["s2", true]);
+      assert.equal(await store.finishRemovals(), 1);
     },
   },
   {

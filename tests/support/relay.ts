@@ -26,7 +26,13 @@ export function startRelay(port: number): Relay {
   const open = new Set<Deno.TcpConn>();
   let isCut = false;
   const close = (one: Deno.TcpConn) => {
-    if (open.delete(one)) one.close();
+    if (!open.delete(one)) return;
+    try {
+      one.close();
+    } catch (thrown) {
+      // Both of its streams have come to their end, which closes it too.
+      if (!(thrown instanceof Deno.errors.BadResource)) throw thrown;
+    }
   };
   const joined: Promise<void>[] = [];
   const join = async (near: Deno.TcpConn): Promise<void> => {

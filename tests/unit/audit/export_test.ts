@@ -103,20 +103,42 @@ Deno.test("exportLines() cuts by engagement and tags: the request, the decision 
     const traceId = String(at).repeat(32);
     const scanId = `scan-${at}`;
     const labels = { engagement, tags };
-    await log.append({ ...request(at), traceId } as AuditEntry);
+    const asked = { target: "127.0.0.1", engagement, tags };
+    await log.append(
+      { ...request(at), traceId, arguments: asked } as AuditEntry,
+    );
     await log.append(decision("allowed", { scanId, traceId, labels }));
     const status = "succeeded";
     const ended = { scanId, traceId, tool: "nmap", status, code: null };
     await log.append({ kind: "scan_ended", ...ended });
   }
-  // Somebody cancels it: another call, the same scan.
+  // Somebody cancels it: another call, the same scan, and both say so.
+  const cancel = { ...request(9), operation: "cancel" } as AuditEntry;
+  await log.append({ ...cancel, arguments: { id: "scan-0" } } as AuditEntry);
   await log.append(decision("allowed", { scanId: "scan-0" }));
   const count = async (labels: ExportFilter["labels"]) =>
     (await exported(files, { labels })).lines.length;
-  assert.equal(await count({ engagement: "spring", tags: [] }), 7);
-  assert.equal(await count({ engagement: "spring", tags: ["web"] }), 4);
-  assert.equal(await count({ engagement: null, tags: ["web"] }), 7);
+  assert.equal(await count({ engagement: "spring", tags: [] }), 8);
+  assert.equal(await count({ engagement: "spring", tags: ["web"] }), 5);
+  assert.equal(await count({ engagement: null, tags: ["web"] }), 8);
   assert.equal(await count({ engagement: "winter", tags: [] }), 0);
+});
+
+Deno.test("exportLines() gives nothing of another engagement out, although the trace is the same", async () => {
+  const files = new MemoryFiles();
+  await using log = await openLog(files);
+  for (const engagement of ["spring", "autumn"]) {
+    const labels = { engagement, tags: [] };
+    const target = `${engagement}.lab.internal`;
+    await log.append(
+      { ...request(1), arguments: { target, engagement } } as AuditEntry,
+    );
+    await log.append(decision("refused", { target, labels }));
+  }
+  const labels = { engagement: "spring", tags: [] };
+  const { lines } = await exported(files, { labels });
+  assert.equal(lines.length, 2);
+  assert.doesNotMatch(lines.join(), /autumn/);
 });
 
 Deno.test("exportLines() leaves a damaged line out and says where it is", async () => {

@@ -343,3 +343,22 @@ Deno.test("a request is judged by what its engagement is bound to, by main and b
   const { error } = await desk.dispatcher.resume(waited);
   assert.equal(error?.code, "target_not_allowed");
 });
+
+Deno.test("a scan that was queued when its server died is known before its turn, and can be cancelled", async () => {
+  verifies("scans.resumed");
+  await using desk = await Desk.open();
+  const scan = left(TARGET);
+  const resuming = desk.dispatcher.resume(
+    scan,
+    (signal) =>
+      new Promise((_, reject) => {
+        signal.addEventListener("abort", () => {
+          reject(new AppError("cancelled", "The request was cancelled"));
+        });
+      }),
+  );
+  const cancelled = await desk.dispatcher.cancel(scan.id, SOMEONE);
+  assert.equal(cancelled.status, "cancelled");
+  assert.equal((await resuming).status, "cancelled");
+  assert.equal(desk.far().count("scan"), 0);
+});
