@@ -10,6 +10,10 @@
 #   docker run … security-mcp doctor --sandbox
 #   docker run … security-mcp scan nmap 127.0.0.1 --ports 1-1024
 #
+# The HTTP server needs a network permission that the image's command does not have. So it replaces the
+# entry point by the command of `deno task serve-http`: deploy/compose/serve_http.yaml and
+# deploy/kubernetes/serve_http.yaml have it written out.
+#
 # A configuration is mounted and named, because the server reads ./config and nothing else:
 #
 #   docker run … -v ./mine.yaml:/app/config/mine.yaml:ro -e MCP_CONFIG_FILE=config/mine.yaml security-mcp

@@ -11,9 +11,10 @@ deno_version=2.9.6
 
 # program:package pairs. What the server and its sandbox run:
 serve_programs='nmap:nmap masscan:masscan gobuster:gobuster bwrap:bubblewrap prlimit:util-linux ip:iproute2 nft:nftables'
-# What the tests' network lab serves, a sandbox that is optional, what builds and runs the image, and
-# what the history is held against: its second database, another comparison, a browser.
-test_programs='bash:bash nginx:nginx-light dropbear:dropbear-bin redis-server:redis-server dnsmasq:dnsmasq-base openssl:openssl ps:procps runsc:runsc debootstrap:debootstrap buildah:buildah podman:podman runc:runc pg_ctlcluster:postgresql ndiff:ndiff chromium:chromium'
+# What the tests' network lab serves, a sandbox that is optional, what builds and runs the image, what the
+# history is held against (its second database, another comparison, a browser), and what loads the HTTP
+# server in the benchmarks.
+test_programs='bash:bash nginx:nginx-light dropbear:dropbear-bin redis-server:redis-server dnsmasq:dnsmasq-base openssl:openssl ps:procps runsc:runsc debootstrap:debootstrap buildah:buildah podman:podman runc:runc pg_ctlcluster:postgresql ndiff:ndiff chromium:chromium wrk:wrk'
 # The system services that packages among these bring, by package; none is started or left enabled.
 test_services='nginx-light:nginx redis-server:redis-server postgresql:postgresql podman:podman podman:podman.socket podman:podman-restart podman:podman-auto-update podman:podman-auto-update.timer'
 
@@ -30,8 +31,8 @@ usage() {
 Usage: scripts/setup.sh [--check] [--no-test]
 
 Installs what is missing: Deno 2.9.6, nmap, masscan, gobuster, bubblewrap, iproute2, nftables; for the
-tests gVisor (runsc), what builds the image, ndiff, Chromium, PostgreSQL and the servers of the lab (none
-of them is started as a service); and the npm packages of this repository.
+tests gVisor (runsc), what builds the image, ndiff, Chromium, wrk, PostgreSQL and the servers of the lab
+(none of them is started as a service); and the npm packages of this repository.
 
   --check     changes nothing; says what is there, and exits 1 where something is missing
   --no-test   leaves out what only the tests need

@@ -18,6 +18,10 @@ type Command = (world: World) => Promise<number>;
 /** Each command and how it is loaded: only the one that runs costs anything. */
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   serve: async () => (await import("@/cli/serve.ts")).serve,
+  "serve-http": async () => (await import("@/cli/serve_http.ts")).serveHttp,
+  "net-hosts": async () => (await import("@/cli/net_hosts.ts")).netHosts,
+  keys: async () => (await import("@/cli/keys.ts")).keys,
+  policy: async () => (await import("@/cli/policy.ts")).policy,
   scan: async () => (await import("@/cli/scan.ts")).scan,
   plan: async () => (await import("@/cli/plan.ts")).plan,
   doctor: async () => (await import("@/cli/doctor.ts")).doctor,

@@ -14,7 +14,7 @@ export interface Requirement {
   /** What holds, in a sentence that can be false. */
   readonly behaviour: string;
   /** Who asked for it. */
-  readonly source: "issue 2" | "issue 3" | "issue 4" | "DESIGN";
+  readonly source: "issue 2" | "issue 3" | "issue 4" | "issue 5" | "DESIGN";
 }
 
 /** Every promise, in the order of the issue. */
@@ -1360,6 +1360,686 @@ export const REQUIREMENTS = [
     id: "audit.deletion_whole",
     behaviour: "Every scan that retention removes is named in the audit log",
     source: "issue 4",
+  },
+  // Identity
+  {
+    id: "identity.key_form",
+    behaviour:
+      "A key is known by its form, and a typo is told without a look-up",
+    source: "issue 5",
+  },
+  {
+    id: "identity.key_stored",
+    behaviour:
+      "Of an API key only an HMAC is kept, and its secret is shown once",
+    source: "issue 5",
+  },
+  {
+    id: "identity.key_same_answer",
+    behaviour: "Keys that do not hold get one answer for the same work",
+    source: "issue 5",
+  },
+  {
+    id: "identity.key_revoked",
+    behaviour: "A revoked key holds for no call of that process from then on",
+    source: "issue 5",
+  },
+  {
+    id: "identity.key_rotation",
+    behaviour: "A rotated key's old secret holds for the overlap and no longer",
+    source: "issue 5",
+  },
+  {
+    id: "identity.key_last_used",
+    behaviour:
+      "The last use of a key is written at most once a minute and never in the way of a call",
+    source: "issue 5",
+  },
+  {
+    id: "identity.key_tenant",
+    behaviour:
+      "An admin touches the keys of its own tenant only, the house's those of all",
+    source: "issue 5",
+  },
+  {
+    id: "identity.identity_key",
+    behaviour:
+      "The identity key is made once, for its owner only, and never over keys that need an older one",
+    source: "issue 5",
+  },
+  {
+    id: "identity.token_attacks",
+    behaviour:
+      "Tokens with alg none, a confused key, a forged kid, jku, x5u, jwk, crit or a wrong typ are refused",
+    source: "issue 5",
+  },
+  {
+    id: "identity.token_claims",
+    behaviour:
+      "Issuer, audience, times, tenant and roles of a token have to hold",
+    source: "issue 5",
+  },
+  {
+    id: "identity.jwks",
+    behaviour:
+      "The issuer's keys are cached, rotated, bounded and outlive its outage",
+    source: "issue 5",
+  },
+  {
+    id: "identity.bearer",
+    behaviour:
+      "Credentials are taken from one Authorization header and nowhere else, and no message repeats them",
+    source: "issue 5",
+  },
+  {
+    id: "identity.failures",
+    behaviour: "Whoever guesses keys from one address is slowed down",
+    source: "issue 5",
+  },
+  {
+    id: "identity.authorize",
+    behaviour: "Each operation needs the roles, scopes and tenant of one table",
+    source: "issue 5",
+  },
+  {
+    id: "identity.leases",
+    behaviour:
+      "Event streams and WebSockets end when their key is revoked or over, or their token has expired",
+    source: "issue 5",
+  },
+  // The HTTP server
+  {
+    id: "http.net_from_config",
+    behaviour:
+      "serve-http may use the network for its own address and the hosts of its configuration only",
+    source: "issue 5",
+  },
+  {
+    id: "http.no_open_door",
+    behaviour: "The server does not listen beyond loopback without credentials",
+    source: "issue 5",
+  },
+  {
+    id: "http.host",
+    behaviour: "The server answers to its own names only",
+    source: "issue 5",
+  },
+  {
+    id: "http.origin",
+    behaviour: "Foreign pages are refused, and CORS is closed by default",
+    source: "issue 5",
+  },
+  {
+    id: "http.proxies",
+    behaviour: "Forwarded headers count from named proxies only",
+    source: "issue 5",
+  },
+  {
+    id: "http.body",
+    behaviour: "A body is bounded in bytes, time and depth before it is parsed",
+    source: "issue 5",
+  },
+  {
+    id: "http.problems",
+    behaviour: "Failures are problem details and nothing internal leaves",
+    source: "issue 5",
+  },
+  {
+    id: "http.challenge",
+    behaviour: "401 and 403 lead to the protected resource's metadata",
+    source: "issue 5",
+  },
+  {
+    id: "http.open",
+    behaviour:
+      "Nothing but health, metadata and, if so configured, metrics answers without credentials",
+    source: "issue 5",
+  },
+  {
+    id: "http.entity",
+    behaviour: "Reads have an ETag, 304 and gzip",
+    source: "issue 5",
+  },
+  {
+    id: "http.methods",
+    behaviour: "405 names the methods that a path has; HEAD and OPTIONS work",
+    source: "issue 5",
+  },
+  {
+    id: "http.trace",
+    behaviour: "Every answer has a request id, and traces go on",
+    source: "issue 5",
+  },
+  {
+    id: "http.document",
+    behaviour:
+      "The docs page is made of the document, offline and without scripts",
+    source: "issue 5",
+  },
+  {
+    id: "http.listener",
+    behaviour: "The listener survives floods, is bounded and ends in order",
+    source: "issue 5",
+  },
+  {
+    id: "http.limits",
+    behaviour: "One client's flood gets 429 with RateLimit fields",
+    source: "issue 5",
+  },
+  {
+    id: "http.quotas",
+    behaviour:
+      "Quotas of a tenant hold over HTTP and are given back for what is refused",
+    source: "issue 5",
+  },
+  {
+    id: "http.operators",
+    behaviour:
+      "Tools, breakers, configuration and policies are changed by the house's admins alone, and recorded",
+    source: "issue 5",
+  },
+  {
+    id: "http.tls",
+    behaviour: "TLS by certificate files works",
+    source: "issue 5",
+  },
+  {
+    id: "http.drain",
+    behaviour: "A server that is told to stop ends streams and scans in order",
+    source: "issue 5",
+  },
+  {
+    id: "http.same_suite",
+    behaviour:
+      "The end-to-end suite holds over stdio and HTTP for clients of both generations",
+    source: "issue 5",
+  },
+  // Routes of the API
+  {
+    id: "http.routes.pinned",
+    behaviour: "Routes and statuses of the API are the written ones",
+    source: "issue 5",
+  },
+  {
+    id: "http.routes.garbage",
+    behaviour: "No input makes a route fail",
+    source: "issue 5",
+  },
+  {
+    id: "http.openapi.golden",
+    behaviour: "The OpenAPI document is kept byte for byte and is sound",
+    source: "issue 5",
+  },
+  {
+    id: "http.answers.schema",
+    behaviour: "Every answer has exactly the form that its schema says",
+    source: "issue 5",
+  },
+  {
+    id: "http.query.strict",
+    behaviour:
+      "Unknown or wrong parameters are refused by name with a suggestion",
+    source: "issue 5",
+  },
+  {
+    id: "http.execute.failed_scan",
+    behaviour:
+      "A scan that fails answers with its code's status and keeps what it found",
+    source: "issue 5",
+  },
+  {
+    id: "http.execute.disconnect",
+    behaviour: "A client that goes ends its scan",
+    source: "issue 5",
+  },
+  {
+    id: "http.execute.idempotency",
+    behaviour: "The Idempotency-Key header and the argument are one key",
+    source: "issue 5",
+  },
+  {
+    id: "http.scans.untrusted",
+    behaviour: "What hosts sent stays under untrusted over HTTP",
+    source: "issue 5",
+  },
+  {
+    id: "http.scans.recorded",
+    behaviour: "Looks at scans over HTTP are in the audit log",
+    source: "issue 5",
+  },
+  {
+    id: "http.raw.range",
+    behaviour:
+      "Raw output comes as the tool printed it, whole or a range of it",
+    source: "issue 5",
+  },
+  {
+    id: "http.keys.secret_once",
+    behaviour: "A key's secret is in one answer that nothing stores",
+    source: "issue 5",
+  },
+  // Live events
+  {
+    id: "events.order",
+    behaviour:
+      "No event is lost, doubled or out of order for a listener in time",
+    source: "issue 5",
+  },
+  {
+    id: "events.tenant",
+    behaviour: "Live events tell nothing of another tenant, not even a count",
+    source: "issue 5",
+  },
+  {
+    id: "events.fair",
+    behaviour: "A flood of one tenant evicts its own events",
+    source: "issue 5",
+  },
+  {
+    id: "events.reset",
+    behaviour: "A gap in the events is announced",
+    source: "issue 5",
+  },
+  {
+    id: "events.slow",
+    behaviour: "A slow consumer is dropped, never the server",
+    source: "issue 5",
+  },
+  {
+    id: "events.growth",
+    behaviour: "10,000 event streams opened and closed leave nothing behind",
+    source: "issue 5",
+  },
+  {
+    id: "events.untrusted",
+    behaviour: "Events hold no text of a host but below untrusted",
+    source: "issue 5",
+  },
+  {
+    id: "events.stream",
+    behaviour: "An event stream has heartbeats, a clean end and no timer left",
+    source: "issue 5",
+  },
+  {
+    id: "events.socket",
+    behaviour: "Messages, subscriptions and buffers of a WebSocket are bounded",
+    source: "issue 5",
+  },
+  // Approvals
+  {
+    id: "approvals.second_person",
+    behaviour:
+      "Nobody decides a request of their own, nor of a key that they made",
+    source: "issue 5",
+  },
+  {
+    id: "approvals.once",
+    behaviour: "A request is decided once and used once",
+    source: "issue 5",
+  },
+  {
+    id: "approvals.expiry",
+    behaviour: "What nobody decides in time is expired",
+    source: "issue 5",
+  },
+  {
+    id: "approvals.digest",
+    behaviour: "An approval is for exactly the request that was asked",
+    source: "issue 5",
+  },
+  {
+    id: "approvals.model",
+    behaviour: "Approvals live as their model says",
+    source: "issue 5",
+  },
+  {
+    id: "error.approval",
+    behaviour: "The approval's id in an error is bounded and checked",
+    source: "issue 5",
+  },
+  // Fair limits and quotas
+  {
+    id: "permits.fair_tenants",
+    behaviour:
+      "A place goes to the tenant that holds the fewest, and no tenant starves",
+    source: "issue 5",
+  },
+  {
+    id: "permits.fair_queue_bound",
+    behaviour: "One tenant's 1,000 requests do not keep out another's one",
+    source: "issue 5",
+  },
+  {
+    id: "permits.tenant_limit",
+    behaviour: "A tenant at its limit is passed over",
+    source: "issue 5",
+  },
+  {
+    id: "quotas.hour",
+    behaviour: "No hour holds more than the quota",
+    source: "issue 5",
+  },
+  {
+    id: "quotas.reserve",
+    behaviour:
+      "A quota is taken whole or not at all, and given back without a scan",
+    source: "issue 5",
+  },
+  {
+    id: "rates.both",
+    behaviour: "A refused request counts against no limit",
+    source: "issue 5",
+  },
+  {
+    id: "rates.bounded",
+    behaviour: "Clients cost bounded memory",
+    source: "issue 5",
+  },
+  {
+    id: "metrics.tenants",
+    behaviour: "Places, waiters and quotas of each tenant are metrics",
+    source: "issue 5",
+  },
+  // Policy
+  {
+    id: "policy.default_deny",
+    behaviour: "What no policy permits is denied, and forbid wins",
+    source: "issue 5",
+  },
+  {
+    id: "policy.shipped",
+    behaviour:
+      "The shipped policies allow what the guardrails allow and nothing else",
+    source: "issue 5",
+  },
+  {
+    id: "policy.within",
+    behaviour: "A larger request does not escape a forbidden network inside it",
+    source: "issue 5",
+  },
+  {
+    id: "policy.approval",
+    behaviour: "An approval is asked only where nothing else is missing",
+    source: "issue 5",
+  },
+  {
+    id: "policy.fail_closed",
+    behaviour: "A policy that fails allows nothing",
+    source: "issue 5",
+  },
+  {
+    id: "policy.strict_load",
+    behaviour:
+      "Everything that is wrong with policies is told at once, with file and line",
+    source: "issue 5",
+  },
+  {
+    id: "policy.bounds",
+    behaviour:
+      "Policies are bounded in size and nesting, and Cedar survives them",
+    source: "issue 5",
+  },
+  {
+    id: "policy.reload",
+    behaviour: "Policies are taken as a whole or not at all",
+    source: "issue 5",
+  },
+  {
+    id: "policy.hostile_text",
+    behaviour: "No text of a request changes its tenant or roles",
+    source: "issue 5",
+  },
+  {
+    id: "policy.cases",
+    behaviour:
+      "Tables of cases are parsed strictly and judged by the policies in force",
+    source: "issue 5",
+  },
+  {
+    id: "policy.examples",
+    behaviour:
+      "Freeze periods, windows, a second person, tenants and tags work as the examples say",
+    source: "issue 5",
+  },
+  // MCP over HTTP
+  {
+    id: "mcp.http.revisions",
+    behaviour: "Every revision of the protocol is served on one endpoint",
+    source: "issue 5",
+  },
+  {
+    id: "mcp.http.session_owner",
+    behaviour: "A session of another subject or tenant is not found",
+    source: "issue 5",
+  },
+  {
+    id: "mcp.http.cancel",
+    behaviour: "A cancellation over HTTP reaches the scan",
+    source: "issue 5",
+  },
+  {
+    id: "mcp.http.resume",
+    behaviour: "A client resumes its stream and gets its answer once",
+    source: "issue 5",
+  },
+  {
+    id: "mcp.http.gone",
+    behaviour: "A client that goes has its scans cancelled",
+    source: "issue 5",
+  },
+  {
+    id: "mcp.http.bounds",
+    behaviour:
+      "Sessions, exchanges, bodies, depth and events over HTTP are bounded",
+    source: "issue 5",
+  },
+  {
+    id: "mcp.tools.by_scope",
+    behaviour: "Only tools that the credentials reach are listed",
+    source: "issue 5",
+  },
+  {
+    id: "mcp.tenant",
+    behaviour:
+      "No MCP path reaches a scan that the caller's engine does not give",
+    source: "issue 5",
+  },
+  {
+    id: "mcp.approval.elicit",
+    behaviour:
+      "The client's user is asked where policy lets them, and only a yes to this caller's question counts",
+    source: "issue 5",
+  },
+  {
+    id: "mcp.conformance",
+    behaviour: "The official conformance suite passes",
+    source: "issue 5",
+  },
+  // Tenants in the history
+  {
+    id: "store.tenants",
+    behaviour:
+      "Tenants with equal names see their own only, in lists, inventory, search, diff and retention",
+    source: "issue 5",
+  },
+  {
+    id: "store.tenant_required",
+    behaviour: "Without a tenant nothing is listed or kept",
+    source: "issue 5",
+  },
+  {
+    id: "store.cursor_no_leak",
+    behaviour: "A cursor tells nothing of other tenants",
+    source: "issue 5",
+  },
+  {
+    id: "store.upgrade_tenants",
+    behaviour: "Older databases become the house's, whole",
+    source: "issue 5",
+  },
+  {
+    id: "store.keys",
+    behaviour: "API keys are kept on both databases",
+    source: "issue 5",
+  },
+  {
+    id: "store.approvals",
+    behaviour:
+      "Requests for approval are kept on both databases and decided in one step",
+    source: "issue 5",
+  },
+  {
+    id: "history.tenant",
+    behaviour: "The history commands show and take one tenant's",
+    source: "issue 5",
+  },
+  // Dispatch, administration, audit
+  {
+    id: "dispatch.gate",
+    behaviour:
+      "Policy stands behind the guardrails: it refuses, allows or asks, and the audit log names the policies",
+    source: "issue 5",
+  },
+  {
+    id: "dispatch.session",
+    behaviour:
+      "A caller's session gives that tenant's scans alone, and an unknown scan and another's look the same",
+    source: "issue 5",
+  },
+  {
+    id: "dispatch.quota",
+    behaviour: "Refused, joined and cached calls cost no quota",
+    source: "issue 5",
+  },
+  {
+    id: "admin.tool_switch",
+    behaviour: "A tool that an operator switched off stays off over a restart",
+    source: "issue 5",
+  },
+  {
+    id: "admin.records",
+    behaviour: "What an operator does is recorded before it happens",
+    source: "issue 5",
+  },
+  {
+    id: "audit.page",
+    behaviour:
+      "The audit log's pages show a tenant its own entries, newest first",
+    source: "issue 5",
+  },
+  // Deployment
+  {
+    id: "deploy.http_examples",
+    behaviour: "The examples start the HTTP server with the flags of its task",
+    source: "issue 5",
+  },
+
+  // Attacks on the whole HTTP server
+  {
+    id: "http.authorization.matrix",
+    behaviour:
+      "Everybody may do over HTTP and MCP what the golden table says, and a route without a row fails",
+    source: "issue 5",
+  },
+  {
+    id: "http.tenants.isolated",
+    behaviour:
+      "No route, MCP tool, MCP resource or live event shows a tenant anything of another",
+    source: "issue 5",
+  },
+  {
+    id: "http.tenants.not_shared",
+    behaviour:
+      "Identical requests of two tenants are two scans: never joined, cached or found by idempotency key across",
+    source: "issue 5",
+  },
+  {
+    id: "tenants.subnets.bound",
+    behaviour: "A tenant's networks bind its scans, whatever the call says",
+    source: "issue 5",
+  },
+  {
+    id: "tenants.subnets.checked_twice",
+    behaviour:
+      "The tool's isolate refuses what a tenant may not scan, though main asks for it",
+    source: "issue 5",
+  },
+  {
+    id: "http.fuzz",
+    behaviour:
+      "Every route answers whatever it is sent as documented, never 500, and tells nothing of the server",
+    source: "issue 5",
+  },
+  {
+    id: "http.streams.leak",
+    behaviour:
+      "Streams that were opened and cut leave neither descriptors nor memory behind",
+    source: "issue 5",
+  },
+  {
+    id: "http.streams.revoked",
+    behaviour:
+      "Streams, sockets and MCP session streams end with the key that opened them",
+    source: "issue 5",
+  },
+  {
+    id: "http.streams.stop",
+    behaviour: "A server that stops ends its streams and sockets",
+    source: "issue 5",
+  },
+  {
+    id: "http.streams.max",
+    behaviour:
+      "server.max_streams bounds event streams and sockets, each for itself",
+    source: "issue 5",
+  },
+  {
+    id: "identity.token.net",
+    behaviour: "The server may reach its issuer and no other host",
+    source: "issue 5",
+  },
+  {
+    id: "identity.token.rotation",
+    behaviour:
+      "An issuer's keys rotate, and one that is down locks out nobody whose key is known",
+    source: "issue 5",
+  },
+  {
+    id: "http.abuse.request",
+    behaviour:
+      "Hosts, origins, upgrades and headers that are not for this server are refused",
+    source: "issue 5",
+  },
+  {
+    id: "http.abuse.path",
+    behaviour: "Tricks with paths and method headers reach no other route",
+    source: "issue 5",
+  },
+  {
+    id: "http.abuse.smuggling",
+    behaviour: "No second request is smuggled in",
+    source: "issue 5",
+  },
+  {
+    id: "http.abuse.body",
+    behaviour:
+      "Bodies are bounded in bytes, depth, time and form by the whole program",
+    source: "issue 5",
+  },
+  {
+    id: "http.abuse.slow",
+    behaviour: "Slow clients keep nobody waiting",
+    source: "issue 5",
+  },
+  {
+    id: "identity.guessing",
+    behaviour: "Guessed keys end in 429 for their network only",
+    source: "issue 5",
+  },
+  {
+    id: "log.clean_texts",
+    behaviour: "A remembered text never hides a secret",
+    source: "issue 5",
   },
 ] as const satisfies readonly Requirement[];
 

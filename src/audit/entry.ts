@@ -7,6 +7,7 @@
 import type { ErrorCode } from "@/error/code.ts";
 import type { Plain } from "@/log/redact.ts";
 import type { Labels } from "@/scope/rules.ts";
+import { cleanText } from "@/tools/untrusted.ts";
 import {
   auditText,
   auditValue,
@@ -15,13 +16,21 @@ import {
   SHORT_TEXT_MAX,
 } from "./text.ts";
 
-/** Whose call it is and where it came from. */
-export interface Who {
-  /** The client as it is known: the name of its key, its tenant and user, or what it calls itself. */
+/** Where a call came from. */
+export interface From {
+  /** The client as it is known: the name of its key, its user, or what it calls itself. */
   readonly client: string;
   readonly transport: "stdio" | "http" | "cli";
   /** The address that it came from, where there is one. */
   readonly address: string | null;
+}
+
+/** Whose call it is and where it came from. */
+export interface Who extends From {
+  /** Whose entries these are: nobody else reads them. */
+  readonly tenant: string;
+  /** What its credentials prove: `key:ID`, say. */
+  readonly subject: string;
 }
 
 /** What a caller may ask for. */
@@ -34,6 +43,8 @@ export const OPERATIONS = [
   "export",
   "delete",
   "configure",
+  "approve",
+  "keys",
 ] as const;
 
 /** One of {@linkcode OPERATIONS}. */
@@ -71,11 +82,14 @@ export interface DecisionEntry {
   readonly traceId: string;
   readonly configHash: string;
   readonly policyHash: string | null;
+  /** The policies that decided, by their ids; none where it was refused before they were asked. */
+  readonly policies: readonly string[];
 }
 
 /** A scanner is started for an allowed request. */
 export interface ScanStartedEntry {
   readonly kind: "scan_started";
+  readonly tenant: string;
   readonly scanId: string;
   readonly traceId: string;
   readonly tool: string;
@@ -87,6 +101,7 @@ export interface ScanStartedEntry {
 /** A scan is over. */
 export interface ScanEndedEntry {
   readonly kind: "scan_ended";
+  readonly tenant: string;
   readonly scanId: string;
   readonly traceId: string;
   readonly tool: string;
@@ -174,15 +189,16 @@ const FIELDS: readonly NamesOf<AuditEntry>[] = [
       "traceId",
       "configHash",
       "policyHash",
+      "policies",
     ],
   },
   {
     kind: "scan_started",
-    names: ["scanId", "traceId", "tool", "targets", "argv"],
+    names: ["tenant", "scanId", "traceId", "tool", "targets", "argv"],
   },
   {
     kind: "scan_ended",
-    names: ["scanId", "traceId", "tool", "status", "code"],
+    names: ["tenant", "scanId", "traceId", "tool", "status", "code"],
   },
   {
     kind: "config_changed",
@@ -235,9 +251,12 @@ function plainOf(name: string, value: unknown, hash: Hash): Plain {
   return auditText(value, LONG.has(name) ? LONG_TEXT_MAX : SHORT_TEXT_MAX);
 }
 
-function whoOf({ client, transport, address }: Who): Plain {
+function whoOf({ client, transport, address, tenant, subject }: Who): Plain {
   return {
     client: auditText(client, SHORT_TEXT_MAX),
+    tenant: auditText(tenant, SHORT_TEXT_MAX),
+    // Ours or the issuer's word for who it is, and no secret: a key's id looks like one.
+    subject: cleanText(subject, { lengthMax: SHORT_TEXT_MAX }),
     transport: auditText(transport, SHORT_TEXT_MAX),
     address: address === null ? null : auditText(address, SHORT_TEXT_MAX),
   };

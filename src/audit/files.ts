@@ -78,7 +78,7 @@ export function auditFolder(folder: string): AuditFiles {
     async write(name, from, bytes) {
       const options = { write: true, create: true, ...PRIVATE };
       using file = await Deno.open(at(name), options);
-      await file.seek(from, Deno.SeekMode.Start);
+      if (from > 0) await file.seek(from, Deno.SeekMode.Start);
       await writeAll(file, bytes);
       await file.syncData();
     },
@@ -130,7 +130,7 @@ async function readPart(
   using file = await Deno.open(path, { read: true });
   const { size } = await file.stat();
   const buffer = new Uint8Array(Math.max(0, Math.min(bytesMax, size - from)));
-  await file.seek(from, Deno.SeekMode.Start);
+  if (from > 0) await file.seek(from, Deno.SeekMode.Start);
   let length = 0;
   while (length < buffer.length) {
     const read = await file.read(buffer.subarray(length));

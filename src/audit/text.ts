@@ -8,6 +8,7 @@
  *
  * @module
  */
+import { CleanTexts } from "@/log/clean_texts.ts";
 import {
   isSecretName,
   type Plain,
@@ -59,6 +60,8 @@ const SECRETS: readonly (readonly [RegExp, string])[] = [
   [/\b(bearer|basic)\s{1,8}[\w.~+\/=-]+/gi, `$1 ${REDACTED}`],
   // Tokens that say what they are: JSON web tokens and those of well-known services.
   [/\beyJ[\w-]{8,}(?:\.[\w-]*){0,2}/g, REDACTED],
+  // API keys of our own.
+  [/\bsmk_[0-9a-z]{16}_\w{8,}/g, REDACTED],
   [
     /\b(?:sk|pk|rk)[-_][\w-]{16,}|\bgh[pousr]_\w{16,}|\bglpat-[\w-]{16,}|\bxox[abeprs]-[\w-]{10,}|\bAKIA[0-9A-Z]{12,}/g,
     REDACTED,
@@ -73,13 +76,22 @@ const SECRETS: readonly (readonly [RegExp, string])[] = [
  * @returns The text without secrets, cut to the maximum.
  */
 export function auditText(text: string, lengthMax: number): string {
+  const known = clean.has(text);
+  const kept = known ? text : searched(text);
+  if (!known && kept === text) clean.add(text);
+  if (kept.length <= lengthMax && text.length <= SEARCH_LENGTH_MAX) return kept;
+  return `${kept.slice(0, lengthMax)}... (cut, ${text.length} long)`;
+}
+
+const clean = new CleanTexts();
+
+/** The part of a text that is searched, without its secrets. */
+function searched(text: string): string {
   let kept = text.slice(0, SEARCH_LENGTH_MAX);
   for (const [pattern, replacement] of SECRETS) {
     kept = kept.replace(pattern, replacement);
   }
-  kept = redactText(kept);
-  if (kept.length <= lengthMax && text.length <= SEARCH_LENGTH_MAX) return kept;
-  return `${kept.slice(0, lengthMax)}... (cut, ${text.length} long)`;
+  return redactText(kept);
 }
 
 /** Hashes ASCII text with SHA-256, into hex digits. */

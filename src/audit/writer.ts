@@ -188,9 +188,11 @@ export class AuditWriter {
   async #refresh(): Promise<void> {
     const { files } = this.#options;
     const { seq, file, bytes } = this.#position;
-    const head = await readHead(files);
-    const size = await files.size(fileName(file)) ?? 0;
-    if (head === this.#head && size === bytes) return;
+    const [head, size] = await Promise.all([
+      readHead(files),
+      files.size(fileName(file)),
+    ]);
+    if (head === this.#head && (size ?? 0) === bytes) return;
     // The head alone cannot show that it was put back together with the log; this memory can, and it
     // is kept: whoever tries again is refused again.
     if (await this.#findEnd(seq)) return;

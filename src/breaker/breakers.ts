@@ -5,7 +5,11 @@
  *
  * @module
  */
-import { Breaker, type BreakerStatistics } from "./breaker.ts";
+import {
+  Breaker,
+  type BreakerState,
+  type BreakerStatistics,
+} from "./breaker.ts";
 import { type BreakerOptions, checkedOptions } from "./breaker_options.ts";
 import type { BreakerSnapshot } from "./breaker_snapshot.ts";
 
@@ -35,6 +39,8 @@ export interface BreakersOptions<Name extends string> {
   readonly random: () => number;
   /** Without one the state lives in memory only. */
   readonly store?: BreakerStore;
+  /** Hears that a breaker is in another state than before. */
+  readonly onState?: (name: Name, state: BreakerState) => void;
   /** Hears of a store that fails or holds something unsound; nothing is thrown for it. */
   readonly onError?: (error: unknown) => void;
 }
@@ -44,6 +50,9 @@ export class Breakers<Name extends string> {
   readonly #breakers: ReadonlyMap<Name, Breaker>;
   readonly #store: BreakerStore | undefined;
   readonly #onError: (error: unknown) => void;
+  readonly #onState: (name: Name, state: BreakerState) => void;
+  /** What was told last. A breaker begins closed. */
+  readonly #told = new Map<Name, BreakerState>();
   /** While restoring, changes come from the store and need not go back to it. */
   #restoring = false;
 
@@ -53,10 +62,14 @@ export class Breakers<Name extends string> {
    */
   constructor(options: BreakersOptions<Name>) {
     const { now, wallNow, random, tools } = options;
-    const world = { now, wallNow, random, onChange: () => this.#save() };
     const names = Object.keys(tools) as Name[];
+    this.#onState = options.onState ?? (() => {});
     this.#breakers = new Map(
-      names.map((name) => [name, new Breaker(name, tools[name], world)]),
+      names.map((name) => {
+        const onChange = () => this.#changed(name);
+        const world = { now, wallNow, random, onChange };
+        return [name, new Breaker(name, tools[name], world)];
+      }),
     );
     this.#store = options.store;
     this.#onError = options.onError ?? (() => {});
@@ -131,6 +144,15 @@ export class Breakers<Name extends string> {
     } finally {
       this.#restoring = false;
     }
+  }
+
+  #changed(name: Name): void {
+    const { state } = this.get(name);
+    if ((this.#told.get(name) ?? "closed") !== state) {
+      this.#told.set(name, state);
+      this.#onState(name, state);
+    }
+    this.#save();
   }
 
   #save(): void {

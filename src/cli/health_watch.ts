@@ -9,10 +9,11 @@ import type { Breakers } from "@/breaker/breakers.ts";
 import type { Config } from "@/config/schema.ts";
 import type { Host } from "@/dispatch/host.ts";
 import { after } from "@/health/after.ts";
-import type { Check } from "@/health/check.ts";
+import type { Check, HealthStatus } from "@/health/check.ts";
 import {
   auditCheck,
   breakersCheck,
+  dependencyCheck,
   diskCheck,
   isolatesCheck,
   loadCheck,
@@ -30,6 +31,9 @@ import type { Store } from "@/store/store.ts";
 import { TOOL_NAMES, type ToolName } from "@/tools/tool.ts";
 import { statfs } from "node:fs/promises";
 
+/** Asks something that the configuration names. What it gives is the check's detail. */
+export type Dependency = () => Promise<{ readonly [key: string]: number }>;
+
 /** What the checks look at. */
 export interface HealthSources {
   readonly config: Config;
@@ -43,6 +47,10 @@ export interface HealthSources {
   readonly untaken: () => number;
   readonly loopLagMs: () => number;
   readonly log: Log;
+  /** What the configuration names and the server asks, by name; each rejects if it does not answer. */
+  readonly dependencies: () => Readonly<Record<string, Dependency>>;
+  /** Hears when the status is another one than at the last look. */
+  readonly onStatus: (status: HealthStatus) => void;
 }
 
 /**
@@ -52,7 +60,8 @@ export interface HealthSources {
  * @returns The monitor; it begins when it is started or asked.
  */
 export function healthWatch(sources: HealthSources): Health {
-  const { config, log } = sources;
+  const { config, log, onStatus } = sources;
+  let last: HealthStatus | null = null;
   return new Health({
     checks: checks(sources),
     overallTimeoutMs: config.health.overall_timeout_seconds * 1000,
@@ -65,6 +74,8 @@ export function healthWatch(sources: HealthSources): Health {
     onError: (check, error) =>
       log.warn("health check failed", { check, error: String(error) }),
     onReport: (report) => {
+      if (last !== null && last !== report.status) onStatus(report.status);
+      last = report.status;
       const level = report.status === "healthy" ? "debug" : "warn";
       const bad = report.checks.filter(({ status }) => status !== "healthy");
       log[level]("health", {
@@ -103,6 +114,9 @@ function checks(
       unhealthyAbove: health.load_max_per_core * 3,
     }),
     diskCheck(() => statfs(state.folder), health.disk_free_min_bytes),
+    ...Object.entries(sources.dependencies()).map(([name, ask]) =>
+      dependencyCheck(name, ask)
+    ),
     ...TOOL_NAMES.filter((tool) => config[tool].enabled).map((tool) =>
       toolCheck(tool, async () => {
         const probe = await host.probe(tool);

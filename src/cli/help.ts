@@ -9,6 +9,9 @@ const TEXT =
   `Security MCP Server: runs nmap, masscan and gobuster safely for agents and people
 
   deno task serve                      MCP server over stdio
+  deno task serve-http                 HTTP server for a team: API, live events, MCP at /mcp
+  deno task keys create|list|...       API keys of the HTTP server
+  deno task policy test|check|explain  what the policies decide: a table of cases, a folder, a request
   deno task scan TOOL TARGET [...]     scan once: scan nmap 127.0.0.1 --ports 1-1024
   deno task plan TOOL TARGET [...]     what a scan would do; nothing is sent
   deno task doctor                     what this host can do, and what to mend
@@ -40,21 +43,84 @@ Both keep a scan under --engagement NAME and --tag T; --idempotency-key K scans 
 audit takes --folder; verify takes --key-file and --expect SEQ:HASH, an entry that was kept elsewhere;
 export takes --since, --until, --kind, --scan, --engagement and --tag.
 
-Add --help to history, report, import and store for what they take: deno task history --help
+Add --help to serve-http, keys, policy, history, report, import and store for more: deno task keys --help
 
-scan, plan, doctor, selftest, history, import, store, audit verify, config print and config check take
---json. NO_COLOR=1 leaves colours out.
+scan, plan, doctor, selftest, keys, policy, history, import, store, audit verify, config print and config
+check take --json. NO_COLOR=1 leaves colours out.
 MCP_CONFIG_FILE names a configuration file; put it below config/.
 Ctrl-C ends a scan and prints what was found.
 
 Exit codes: 0 done, 1 the program cannot start, 2 refused, 3 failed, 4 timed out, 130 interrupted
 `;
 
+/** Said with every command that shows or takes what is a tenant's. */
+const TENANT =
+  "  --tenant NAME         whose: a tenant that identity.tenants names; default if left out";
+
 /** Said with every command that opens the database. */
 const POSTGRESQL =
   "With PostgreSQL the command needs the way to it: put --allow-net=HOST:PORT into its task in deno.json.";
 
 const COMMANDS: ReadonlyMap<string, string> = new Map([
+  [
+    "serve-http",
+    `deno task serve-http: the same engine for a team, over HTTP. Each caller proves who it is by an API key
+or by a token of identity.issuer, and sees what is its tenant's.
+
+  /health /health/live /health/ready    for a probe; without credentials
+  /docs /openapi.json                   every route, to read and to try
+  /events /ws                           what happens, live
+  /mcp                                  MCP, as over stdio
+
+It listens where server.host and server.port say, and speaks HTTPS with server.tls_certificate_file and
+server.tls_key_file.
+
+A key that scans:                deno task keys create --name me --role viewer --role operator
+One that manages the server:     deno task keys create --name boss --role admin
+`,
+  ],
+  [
+    "keys",
+    `deno task keys: API keys of the HTTP server. A secret is shown once; what is kept cannot be turned back.
+
+  create                a new key
+    --name N            what lists and the audit log call it
+    --role R            viewer, operator, approver or admin; may be given several times
+    --scope S           narrows it: read, scan:nmap, scan:masscan, scan:gobuster, cancel, approve, admin;
+                        may be given several times; all that its roles allow if left out
+    --expires T         how long it is good for: 12h, 30d, 8w; for ever if left out
+    --tenant T          whose it is; default if left out
+  list                  the keys that are kept, without their secrets
+    --tenant T          a tenant's only; everybody's if left out
+  rotate ID             the same key with another secret
+    --overlap T         how long the old secret stays good too: 1h, say; not at all if left out
+  revoke ID             ends a key at once
+
+All take --json. A server that runs knows of a change within 3 seconds.
+${POSTGRESQL}
+`,
+  ],
+  [
+    "policy",
+    `deno task policy: who may scan what, with what and when. Nothing is scanned.
+
+  test [FILE]           a table of cases; cases.yaml of the policies' folder if left out
+    --folder F          by the policies of another folder
+  check [FOLDER]        whether the policies of a folder can be used; policy.folder if left out
+  explain               what is decided of a request, and by which policies
+    --tool T --mode M --target NETWORK    what is scanned, and how; --target several times
+    --client N --subject S --tenant T --role R    who asks; --role several times
+    --ports N --rate N --addresses N --intrusive --intrusive-allowed    the size and kind of the scan
+    --engagement NAME --tag T             what it is kept under; --tag several times
+    --time TIME --transport T --source ADDRESS    when and from where: 2026-03-01T22:30:00Z, http
+    --approved          as if a second person had approved
+    --out-of-scope      as if the guardrails had the target out of scope
+    --folder F          by the policies of another folder
+
+All take --json. Without an action the cases are tested. A case that fails, and a request that is not
+allowed, end with exit code 3.
+`,
+  ],
   [
     "history",
     `deno task history: what was scanned, what was found, what changed. Nothing is scanned.
@@ -77,6 +143,9 @@ inventory and search take
   --since TIME --until TIME                          last seen from a time on, or before one
   --limit N             so many rows, 100 if left out
 
+all take
+${TENANT}
+
 A time is 2026-03-01 or 2026-03-01T12:00:00Z; without a zone it is UTC. --tag may be given several times:
 each of them. All take --json.
 ${POSTGRESQL}
@@ -96,6 +165,7 @@ ${POSTGRESQL}
   --output FILE         into a file below reports/, there as a whole or not at all; without it to
                         standard output, from which the shell writes anywhere: report SCAN_ID > FILE
   --force               replaces a file of that name
+${TENANT}
 ${POSTGRESQL}
 `,
   ],
@@ -110,6 +180,7 @@ scan is marked as imported.
   FILE                  below the folder of deno.json, where a relative name starts
   -                     standard input, for any other place: deno task import - < FILE
   --engagement NAME --tag T    what the scans are kept under
+${TENANT}
   --json
 
 Exit code 2 says that a file was refused; the others are imported all the same.
@@ -122,12 +193,15 @@ ${POSTGRESQL}
 
   check                 whether it is sound; if not, what is wrong and the way out, and exit code 1
   stats                 what is in it and how much room it takes
+    --tenant NAME       counts what is a tenant's; everything if left out
   prune                 removes old scans, oldest first, and gives the room back
     --dry-run           says what would go, and removes nothing
     --max-age-days N    what ended, or was imported, so many days ago goes; retention.max_age_days if
                         left out, 0 for no bound
     --max-bytes N       the oldest go until it is smaller; retention.max_bytes if left out, 0 for no bound
     --keep-tag T        scans with this tag stay, besides those of retention.keep_tags
+    --tenant NAME       whose scans, and whose bytes are bounded; default if left out
+    --all-tenants       everybody's, as the server's own retention does
 
 All take --json. A removal is recorded in the audit log first.
 ${POSTGRESQL}

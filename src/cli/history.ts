@@ -20,7 +20,9 @@ interface Action {
   >;
 }
 
-const LABELS = { engagement: "text", tag: "texts" } as const;
+const TENANT = { tenant: "text" } as const;
+
+const LABELS = { engagement: "text", tag: "texts", ...TENANT } as const;
 
 const INVENTORY_OPTIONS = {
   subnet: "text",
@@ -36,13 +38,13 @@ const INVENTORY_OPTIONS = {
 } as const;
 
 const FILTERS =
-  "[--subnet NET] [--port N] [--service S] [--product P] [--state open|any|…] [--engagement NAME] [--tag T] [--since TIME] [--until TIME] [--limit N] [--json]";
+  "[--subnet NET] [--port N] [--service S] [--product P] [--state open|any|…] [--engagement NAME] [--tag T] [--since TIME] [--until TIME] [--limit N] [--tenant NAME] [--json]";
 
 const ACTIONS: Readonly<Record<string, Action>> = {
   list: {
     form: {
       form:
-        "deno task history list [--status S] [--tool T] [--engagement NAME] [--tag T] [--limit N] [--before SCAN_ID] [--json]",
+        "deno task history list [--status S] [--tool T] [--engagement NAME] [--tag T] [--limit N] [--before SCAN_ID] [--tenant NAME] [--json]",
       options: {
         status: "text",
         tool: "text",
@@ -57,16 +59,17 @@ const ACTIONS: Readonly<Record<string, Action>> = {
   },
   show: {
     form: {
-      form: "deno task history show SCAN_ID [--json]",
-      options: { json: "flag" },
+      form: "deno task history show SCAN_ID [--tenant NAME] [--json]",
+      options: { ...TENANT, json: "flag" },
       operands: [1, 1],
     },
     load: async () => (await import("./history_scans.ts")).show,
   },
   diff: {
     form: {
-      form: "deno task history diff [OLD_SCAN_ID] NEW_SCAN_ID [--json]",
-      options: { json: "flag" },
+      form:
+        "deno task history diff [OLD_SCAN_ID] NEW_SCAN_ID [--tenant NAME] [--json]",
+      options: { ...TENANT, json: "flag" },
       operands: [1, 2],
     },
     load: async () => (await import("./history_diff.ts")).diff,
@@ -110,7 +113,7 @@ export async function history(world: World): Promise<number> {
     }
     const line = new CommandLine(args, action.form);
     const run = await action.load();
-    await using access = await HistoryAccess.look(world);
+    await using access = await HistoryAccess.look(world, line.tenant());
     await access.looked(`history ${name}`, { arguments: args });
     await run(world, line, access);
     return world.stop.aborted ? EXIT.interrupted : EXIT.ok;

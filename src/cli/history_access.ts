@@ -14,6 +14,7 @@ import type { Config } from "@/config/schema.ts";
 import { CallRecord } from "@/dispatch/record.ts";
 import { type Rules, rulesOf } from "@/dispatch/rules.ts";
 import { AppError, toAppError } from "@/error/app_error.ts";
+import type { PolicyEngine } from "@/policy/request.ts";
 import { headOfStored } from "@/scans/load.ts";
 import type { Scan } from "@/scans/scan.ts";
 import {
@@ -23,16 +24,26 @@ import {
 } from "@/store/open.ts";
 import type { StoredScan } from "@/store/scan_record.ts";
 import type { Store } from "@/store/store.ts";
+import { LOCAL } from "@/identity/principal.ts";
+import { HOUSE_TENANT } from "@/store/tenant.ts";
 import { shown } from "@/tools/field.ts";
 import { AT_TERMINAL, type World } from "./world.ts";
 
 /** Bytes of a trace's id. */
 const TRACE_BYTES = 16;
 
+/** The history of one tenant. */
+export interface TenantHistory {
+  readonly store: Store;
+  /** Whose: a scan of anybody else is none that there is. */
+  readonly tenant: string;
+}
+
 /** The history, opened for one command. */
-export class HistoryAccess implements AsyncDisposable {
+export class HistoryAccess implements AsyncDisposable, TenantHistory {
   readonly config: Config;
   readonly store: Store;
+  readonly tenant: string;
   readonly #world: World;
   readonly #rules: Rules;
   #audit: Promise<AuditLog> | null = null;
@@ -40,10 +51,11 @@ export class HistoryAccess implements AsyncDisposable {
   private constructor(
     world: World,
     config: Config,
-    parts: { readonly rules: Rules; readonly store: Store },
+    parts: TenantHistory & { readonly rules: Rules },
   ) {
     this.config = config;
     this.store = parts.store;
+    this.tenant = parts.tenant;
     this.#world = world;
     this.#rules = parts.rules;
   }
@@ -52,33 +64,42 @@ export class HistoryAccess implements AsyncDisposable {
    * Opens the history to change it; the database is made or brought up to date if need be.
    *
    * @param world The process.
+   * @param tenant Whose.
    * @returns The history.
    * @throws {AppError} If the configuration is refused or the store cannot be opened.
    */
-  static async open(world: World): Promise<HistoryAccess> {
-    return await HistoryAccess.#with(world, openStore);
+  static async open(
+    world: World,
+    tenant: string = HOUSE_TENANT,
+  ): Promise<HistoryAccess> {
+    return await HistoryAccess.#with(world, tenant, openStore);
   }
 
   /**
    * Opens the history for a look: no database is made, and none is changed.
    *
    * @param world The process.
+   * @param tenant Whose.
    * @returns The history; empty where there is none yet.
    * @throws {AppError} As {@linkcode HistoryAccess.open}; `conflict` if the database is of an older
    * version.
    */
-  static async look(world: World): Promise<HistoryAccess> {
-    return await HistoryAccess.#with(world, openStoreToLook);
+  static async look(
+    world: World,
+    tenant: string = HOUSE_TENANT,
+  ): Promise<HistoryAccess> {
+    return await HistoryAccess.#with(world, tenant, openStoreToLook);
   }
 
   static async #with(
     world: World,
+    tenant: string,
     open: typeof openStore,
   ): Promise<HistoryAccess> {
     const config = await readHistoryConfig(world);
     const rules = await recordRules(config);
     const store = await open(config.database.url, storeOptions(config, world));
-    return new HistoryAccess(world, config, { rules, store });
+    return new HistoryAccess(world, config, { rules, store, tenant });
   }
 
   /**
@@ -98,7 +119,12 @@ export class HistoryAccess implements AsyncDisposable {
     traceId: string = newTraceId(),
   ): Promise<CallRecord> {
     this.#audit ??= this.#openAudit();
-    const call = { who: AT_TERMINAL, operation, tool: command, traceId };
+    const who = {
+      ...AT_TERMINAL,
+      tenant: this.tenant,
+      subject: LOCAL.subject,
+    };
+    const call = { who, operation, tool: command, traceId };
     return await CallRecord.begin(await this.#audit, call, args, this.#rules);
   }
 
@@ -182,6 +208,12 @@ export function storeOptions(config: Config, world: World): OpenStoreOptions {
   };
 }
 
+/** No policies at all, named by the digest of nothing; they would permit nothing. */
+const NO_POLICIES: PolicyEngine = {
+  hash: "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+  decide: () => Promise.resolve({ kind: "deny", policies: [] }),
+};
+
 /** A record names the rules by the configuration's hash; nothing is judged by them here. */
 async function recordRules(config: Config): Promise<Rules> {
   return rulesOf({
@@ -190,46 +222,49 @@ async function recordRules(config: Config): Promise<Rules> {
     resultTokensMax: config.mcp.max_result_tokens,
     cacheTtlMs: 0,
     configHash: await fingerprint(config),
+    policy: NO_POLICIES,
   });
 }
 
 /**
  * Finds a scan.
  *
- * @param store The store.
+ * @param history Where, and whose it has to be.
  * @param id Its id, as a person wrote it.
  * @returns The scan as it is kept.
  * @throws {AppError} `not_found`, in the words of a command.
  */
-export async function findScan(store: Store, id: string): Promise<StoredScan> {
-  try {
-    return await store.getScan(id);
-  } catch (thrown) {
-    if (!(thrown instanceof AppError) || thrown.code !== "not_found") {
-      throw thrown;
-    }
-    throw new AppError(
-      "not_found",
-      `Cannot find the scan ${
-        shown(id)
-      }: none of that id is kept; deno task history list names those that are`,
-    );
-  }
+export async function findScan(
+  { store, tenant }: TenantHistory,
+  id: string,
+): Promise<StoredScan> {
+  const scan = await store.getScan(id).catch((thrown) => {
+    if (thrown instanceof AppError && thrown.code === "not_found") return null;
+    throw thrown;
+  });
+  if (scan?.tenant === tenant) return scan;
+  throw new AppError(
+    "not_found",
+    `Cannot find the scan ${
+      shown(id)
+    }: none of that id is kept; deno task history list names those that are`,
+  );
 }
 
 /**
  * Reads a scan with what it found, and without what its tool printed.
  *
- * @param store The store.
- * @param scan Its id, or the scan as it is kept.
+ * @param history Where, and whose it has to be.
+ * @param id Its id.
  * @returns The scan.
  * @throws {AppError} `not_found`.
  */
 export async function readScan(
-  store: Store,
-  scan: string | StoredScan,
+  history: TenantHistory,
+  id: string,
 ): Promise<Scan> {
-  const stored = typeof scan === "string" ? await findScan(store, scan) : scan;
+  const stored = await findScan(history, id);
   const { summary: _summary, ...fields } = headOfStored(stored);
-  return { ...fields, report: await store.getReport(stored.id), raw: null };
+  const report = await history.store.getReport(id);
+  return { ...fields, report, raw: null };
 }

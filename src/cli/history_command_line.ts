@@ -5,7 +5,9 @@
  * @module
  */
 import { parseArgs } from "node:util";
+import { tenantComplaint } from "@/config/http_complaint.ts";
 import { AppError } from "@/error/app_error.ts";
+import { HOUSE_TENANT } from "@/store/tenant.ts";
 import { shown } from "@/tools/field.ts";
 
 /** What an option is followed by: nothing, a text, or a text each time that it is given. */
@@ -88,6 +90,14 @@ export class CommandLine {
       .map((text) => text.trim()).filter((text) => text !== "");
     if (texts.length === 0) throw this.refuse(`--${name} is empty`);
     return texts;
+  }
+
+  /** Whose history is meant: that of `--tenant`, and of the house where none is named. */
+  tenant(): string {
+    const name = this.text("tenant") ?? HOUSE_TENANT;
+    const complaint = tenantComplaint(name);
+    if (complaint === null) return name;
+    throw this.refuse(`--tenant: ${complaint}`);
   }
 
   /** A whole number. */

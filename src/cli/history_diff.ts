@@ -16,7 +16,11 @@ import type { Scan } from "@/scans/scan.ts";
 import { writeCursor } from "@/store/cursor.ts";
 import type { StoredScan } from "@/store/scan_record.ts";
 import type { Store } from "@/store/store.ts";
-import { type HistoryAccess, readScan } from "./history_access.ts";
+import {
+  type HistoryAccess,
+  readScan,
+  type TenantHistory,
+} from "./history_access.ts";
 import type { CommandLine } from "./history_command_line.ts";
 import { cell, outStyle, printJson, printLines } from "./history_view.ts";
 import type { World } from "./world.ts";
@@ -42,11 +46,11 @@ const LINE_LENGTH_MAX = 2_000;
 export async function diff(
   world: World,
   line: CommandLine,
-  { store }: HistoryAccess,
+  access: HistoryAccess,
 ): Promise<void> {
   const [first = "", second] = line.operands;
   const { diff: found } = await compare(
-    store,
+    access,
     second === undefined ? null : first,
     second ?? first,
   );
@@ -57,32 +61,35 @@ export async function diff(
 /**
  * Compares a scan with an earlier one.
  *
- * @param store The store.
+ * @param history Whose scans.
  * @param older The earlier one's id; null for the last that can be compared.
  * @param newer The scan's id.
  * @returns What changed, and the scan.
  * @throws {AppError} `not_found`, or `invalid_arguments` if they cannot be compared.
  */
 export async function compare(
-  store: Store,
+  history: TenantHistory,
   older: string | null,
   newer: string,
 ): Promise<{ readonly diff: ScanDiff; readonly scan: Scan }> {
   const [scan, earlier] = await Promise.all([
-    readScan(store, newer),
-    older === null ? null : readScan(store, older),
+    readScan(history, newer),
+    older === null ? null : readScan(history, older),
   ]);
-  const before = earlier ?? await lastTime(store, scan);
+  const before = earlier ?? await lastTime(history, scan);
   return { diff: diffScans(before, scan), scan };
 }
 
 /** The last scan before this one that covers some of the same and came to its end. */
-async function lastTime(store: Store, newer: Scan): Promise<Scan> {
+async function lastTime(
+  history: TenantHistory,
+  newer: Scan,
+): Promise<Scan> {
   let read = 0;
-  for await (const earlier of earlierScans(store, newer.id)) {
+  for await (const earlier of earlierScans(history, newer.id)) {
     if (!mayBeBaseline(headOfStored(earlier), newer)) continue;
     if (read++ === READ_MAX) break;
-    const scan = await readIfKept(store, earlier);
+    const scan = await readIfKept(history, earlier);
     if (scan !== null && baselineFault(scan, newer) === null) return scan;
   }
   throw new AppError(
@@ -92,13 +99,16 @@ async function lastTime(store: Store, newer: Scan): Promise<Scan> {
 }
 
 async function* earlierScans(
-  store: Store,
+  { store, tenant }: TenantHistory,
   before: string,
 ): AsyncGenerator<StoredScan> {
   let cursor: string | null = writeCursor("scans", [before]);
   for (let seen = 0; cursor !== null && seen < EARLIER_MAX;) {
     const page: Awaited<ReturnType<Store["listScans"]>> = await store
-      .listScans({ status: "succeeded" }, { limit: EARLIER_PAGE, cursor });
+      .listScans({ tenant, status: "succeeded" }, {
+        limit: EARLIER_PAGE,
+        cursor,
+      });
     yield* page.items;
     seen += page.items.length;
     cursor = page.next;
@@ -107,11 +117,11 @@ async function* earlierScans(
 
 /** Retention may have taken it since it was listed. */
 async function readIfKept(
-  store: Store,
-  scan: StoredScan,
+  history: TenantHistory,
+  { id }: StoredScan,
 ): Promise<Scan | null> {
   try {
-    return await readScan(store, scan);
+    return await readScan(history, id);
   } catch (thrown) {
     if (thrown instanceof AppError && thrown.code === "not_found") return null;
     throw thrown;

@@ -107,14 +107,14 @@ const SERVICES: View<InventoryService> = {
 export async function inventory(
   world: World,
   line: CommandLine,
-  { store }: HistoryAccess,
+  { store, tenant }: HistoryAccess,
 ): Promise<void> {
   if (line.flag("hosts")) {
     const wrong = SERVICE_ONLY.find((name) => line.text(name) !== undefined);
     if (wrong !== undefined) {
       throw line.refuse(`--${wrong} is of services, and --hosts lists hosts`);
     }
-    const filter = commonFilter(line);
+    const filter = { tenant, ...commonFilter(line) };
     await print(
       world,
       line,
@@ -123,7 +123,7 @@ export async function inventory(
     );
     return;
   }
-  const filter = serviceFilter(line);
+  const filter = { tenant, ...serviceFilter(line) };
   await print(
     world,
     line,
@@ -142,11 +142,11 @@ export async function inventory(
 export async function search(
   world: World,
   line: CommandLine,
-  { store }: HistoryAccess,
+  { store, tenant }: HistoryAccess,
 ): Promise<void> {
   const text = line.operands.join(" ");
   const words = text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [];
-  const filter = serviceFilter(line);
+  const filter = { tenant, ...serviceFilter(line) };
   const sightings: View<Found> = {
     noun: "sighting",
     heading: ["HOST", "PORT", "STATE", "SERVICE", "SEEN", "SCAN", "SAID"],

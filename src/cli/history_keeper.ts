@@ -17,6 +17,7 @@ import {
 } from "@/store/retention.ts";
 import type { Recovered } from "@/store/recover.ts";
 import type { Store } from "@/store/store.ts";
+import { HOUSE_TENANT } from "@/store/tenant.ts";
 
 /** How often a scan is queued again at most: one that kills the server must not do so for ever. */
 const REQUEUE_MAX = 3;
@@ -30,6 +31,8 @@ const RETENTION: Who = {
   client: "retention",
   transport: "stdio",
   address: null,
+  tenant: HOUSE_TENANT,
+  subject: "retention",
 };
 
 /** What a {@linkcode HistoryKeeper} works with. */
@@ -77,14 +80,21 @@ export class HistoryKeeper implements AsyncDisposable {
     return this.#store;
   }
 
-  /** What is known over all scans. */
-  get inventory(): Inventory {
+  /**
+   * Gives what is known over all scans of a tenant.
+   *
+   * @param tenant Whose. What a question names besides does not matter.
+   * @returns The inventory.
+   */
+  inventoryOf(tenant: string): Inventory {
     return {
-      inventoryHosts: async (...query) =>
-        await (await this.store()).inventoryHosts(...query),
-      inventoryServices: async (...query) =>
-        await (await this.store()).inventoryServices(...query),
-      search: async (...query) => await (await this.store()).search(...query),
+      inventoryHosts: async (filter, page) =>
+        await (await this.store()).inventoryHosts({ ...filter, tenant }, page),
+      inventoryServices: async (filter, page) =>
+        await (await this.store())
+          .inventoryServices({ ...filter, tenant }, page),
+      search: async (text, filter, page) =>
+        await (await this.store()).search(text, { ...filter, tenant }, page),
     };
   }
 
@@ -194,6 +204,7 @@ export class HistoryKeeper implements AsyncDisposable {
       labels: null,
       configHash: configHash(),
       policyHash: null,
+      policies: [],
     });
   }
 }
@@ -203,7 +214,7 @@ export class HistoryKeeper implements AsyncDisposable {
  *
  * @param config The configuration.
  * @param now Milliseconds since the epoch.
- * @returns The rules, or null if everything stays.
+ * @returns The rules, which are of every tenant, or null if everything stays.
  */
 export function retentionRules(
   { retention }: Config,
@@ -212,6 +223,7 @@ export function retentionRules(
   const { max_age_days, max_bytes, keep_tags } = retention;
   if (max_age_days === 0 && max_bytes === 0) return null;
   return {
+    tenant: null,
     endedBefore: max_age_days === 0 ? null : now - max_age_days * 86_400_000,
     bytesMax: max_bytes === 0 ? null : max_bytes,
     keepTags: keep_tags,

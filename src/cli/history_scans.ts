@@ -41,7 +41,7 @@ const COMMAND_LENGTH_MAX = 2_000;
 export async function list(
   world: World,
   line: CommandLine,
-  { store }: HistoryAccess,
+  { store, tenant }: HistoryAccess,
 ): Promise<void> {
   const filter = given({
     status: line.choice("status", SCAN_STATUSES),
@@ -53,7 +53,10 @@ export async function list(
     LIST_DEFAULT;
   const before = line.text("before");
   const cursor = before === undefined ? null : writeCursor("scans", [before]);
-  const { items, next } = await store.listScans(filter, { limit, cursor });
+  const { items, next } = await store.listScans(
+    { tenant, ...filter },
+    { limit, cursor },
+  );
   const heads = items.map(headOfStored);
   const last = next === null ? null : heads.at(-1)?.id ?? null;
   if (line.flag("json")) {
@@ -128,9 +131,9 @@ function headJson(head: ScanHead): Readonly<Record<string, unknown>> {
 export async function show(
   world: World,
   line: CommandLine,
-  { store }: HistoryAccess,
+  access: HistoryAccess,
 ): Promise<void> {
-  const scan = await readScan(store, line.operands[0] ?? "");
+  const scan = await readScan(access, line.operands[0] ?? "");
   if (line.flag("json")) {
     const { queuedAt, engagement, tags, client } = scan;
     printJson(world, {

@@ -4,11 +4,12 @@
  *
  * @module
  */
-import { type AppError, toAppError } from "@/error/app_error.ts";
+import { AppError, toAppError } from "@/error/app_error.ts";
 import type { ErrorCode } from "@/error/code.ts";
 import { isoTime } from "@/scans/times.ts";
 import { parseLabel, parseTags } from "@/store/plain_text.ts";
 import type { StoredScan } from "@/store/scan_record.ts";
+import { HOUSE_TENANT } from "@/store/tenant.ts";
 import { HistoryAccess, newTraceId } from "./history_access.ts";
 import { type CommandForm, CommandLine } from "./history_command_line.ts";
 import { tellFault } from "./history_fault.ts";
@@ -23,8 +24,13 @@ const FILES_MAX = 4_096;
 
 const FORM: CommandForm = {
   form:
-    "deno task import FILE… [--engagement NAME] [--tag T] [--json], where - is standard input",
-  options: { engagement: "text", tag: "texts", json: "flag" },
+    "deno task import FILE… [--engagement NAME] [--tag T] [--tenant NAME] [--json], where - is standard input",
+  options: {
+    engagement: "text",
+    tag: "texts",
+    tenant: "text",
+    json: "flag",
+  },
   operands: [1, FILES_MAX],
 };
 
@@ -66,7 +72,8 @@ export async function importScans(world: World): Promise<number> {
       throw line.refuse("standard input can be read once only");
     }
     const labels = labelsOf(line);
-    await using access = await HistoryAccess.open(world);
+    await using access = await HistoryAccess.open(world, line.tenant());
+    refuseUnknownTenant(access);
     await using _lock = await importLock(world, access.config.state.folder);
     for (const name of line.operands) {
       if (world.stop.aborted) break;
@@ -96,6 +103,18 @@ function labelsOf(line: CommandLine): Labels {
   };
 }
 
+/** Nobody would ever see what is kept for a tenant whose name has a slip in it. */
+function refuseUnknownTenant({ config, tenant }: HistoryAccess): void {
+  const { tenants } = config.identity;
+  if (tenant === HOUSE_TENANT || tenants.includes(tenant)) return;
+  throw new AppError(
+    "invalid_arguments",
+    `Cannot import for the tenant "${tenant}": identity.tenants does not name it; there are ${
+      [HOUSE_TENANT, ...tenants].join(", ")
+    }`,
+  );
+}
+
 async function importFile(
   world: World,
   access: HistoryAccess,
@@ -105,7 +124,7 @@ async function importFile(
   const traceId = newTraceId();
   const nowMs = Date.now();
   const rawBytesMax = access.config.security.max_output_bytes;
-  const asked = { file: name, ...labels };
+  const asked = { file: name, tenant: access.tenant, ...labels };
   const record = await access.begin("import", "import", asked, traceId);
   let file: ReadFile;
   try {
@@ -116,7 +135,7 @@ async function importFile(
     if (!OF_THE_FILE.has(error.code)) throw error;
     return { file: name, outcome: "refused", error };
   }
-  const place = await placeOf(access.store, file, nowMs);
+  const place = await placeOf(access, file, nowMs);
   const known = place.state === "known";
   await record.allowed({
     rule: known ? "idempotency_key" : "import",
@@ -128,7 +147,7 @@ async function importFile(
     return { file: name, outcome: "known", scan };
   }
   using _told = tellOfStop(world);
-  const scan = await keepFile(access.store, file, {
+  const scan = await keepFile(access, file, {
     place,
     labels,
     traceId,

@@ -8,7 +8,7 @@ import { newScanId } from "@/scans/id.ts";
 import { goneOf } from "@/scans/gone.ts";
 import { summarize } from "@/scans/summary.ts";
 import { type EndStatus, isEnd, type StoredScan } from "@/store/scan_record.ts";
-import type { Store } from "@/store/store.ts";
+import type { TenantHistory } from "./history_access.ts";
 import type { ReadFile } from "./import_file.ts";
 import { AT_TERMINAL } from "./world.ts";
 
@@ -34,21 +34,21 @@ export interface Place {
 }
 
 /**
- * Finds out whether the history has a file.
+ * Finds out whether the history of a tenant has a file.
  *
- * @param store The store.
+ * @param history Where, and whose.
  * @param file The file.
  * @param nowMs Milliseconds since the epoch.
  * @returns Its place.
  */
 export async function placeOf(
-  store: Store,
+  { store, tenant }: TenantHistory,
   file: ReadFile,
   nowMs: number,
 ): Promise<Place> {
   const key = digestKey(file);
   const { items } = await store.listScans(
-    { requestDigest: key },
+    { tenant, requestDigest: key },
     { limit: EARLIER_MAX },
   );
   const known = items.find(isWhole);
@@ -79,13 +79,13 @@ function isWhole({ status }: StoredScan): boolean {
 /**
  * Keeps a file.
  *
- * @param store The store.
+ * @param history Where, and for whom.
  * @param file The file.
  * @param options Its place, what it is kept under, and the clock.
  * @returns The scan as it is kept.
  */
 export async function keepFile(
-  store: Store,
+  { store, tenant }: TenantHistory,
   file: ReadFile,
   options: {
     readonly place: Place;
@@ -100,6 +100,7 @@ export async function keepFile(
   if (place.state === "new") {
     const { scan: made, created } = await store.createScan({
       id: place.id,
+      tenant,
       tool: scan.tool,
       request: scan.request,
       target: scan.target,
@@ -163,11 +164,13 @@ function endOf(
 /** What a sentence about a scan has no use for. */
 const UNUSED = {
   id: "",
+  tenant: "",
   progress: null,
   traceId: "",
   engagement: null,
   tags: [],
   client: null,
+  askedBy: null,
   raw: null,
   rawTruncated: false,
 } as const;

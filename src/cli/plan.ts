@@ -28,7 +28,7 @@ export async function plan(world: World): Promise<number> {
   try {
     const asked = parseScanArguments(world.args);
     await using runtime = await Runtime.start(world, { server: false });
-    const answer = await runtime.call({
+    const answer = await runtime.as().call({
       who: AT_TERMINAL,
       tool: asked.tool,
       arguments: { ...asked.request, plan: true },

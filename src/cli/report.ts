@@ -19,7 +19,12 @@ import type { Scan } from "@/scans/scan.ts";
 import type { StoredScanFilter } from "@/store/scan_record.ts";
 import type { Store } from "@/store/store.ts";
 import { shown } from "@/tools/field.ts";
-import { findScan, HistoryAccess, readScan } from "./history_access.ts";
+import {
+  findScan,
+  HistoryAccess,
+  readScan,
+  type TenantHistory,
+} from "./history_access.ts";
 import {
   type CommandForm,
   CommandLine,
@@ -42,7 +47,7 @@ type Format = ReportFormat | "xml";
 const FORM: CommandForm = {
   form:
     "deno task report SCAN_ID | SCAN_ID --since OLD_SCAN_ID | --engagement NAME | --tag T, then [--format " +
-    `${FORMATS.join("|")}] [--output FILE [--force]]`,
+    `${FORMATS.join("|")}] [--output FILE [--force]] [--tenant NAME]`,
   options: {
     format: "text",
     output: "text",
@@ -50,6 +55,7 @@ const FORM: CommandForm = {
     since: "text",
     engagement: "text",
     tag: "texts",
+    tenant: "text",
     json: "flag",
   },
   operands: [0, 1],
@@ -61,6 +67,8 @@ interface Wanted {
   /** The file, or null for standard output. */
   readonly output: string | null;
   readonly force: boolean;
+  /** Whose. */
+  readonly tenant: string;
   readonly subject: Subject;
 }
 
@@ -80,7 +88,7 @@ type SetFilter = Pick<StoredScanFilter, "engagement" | "tags">;
 export async function reports(world: World): Promise<number> {
   try {
     const wanted = readWanted(world);
-    await using access = await HistoryAccess.look(world);
+    await using access = await HistoryAccess.look(world, wanted.tenant);
     if (wanted.output !== null) {
       await refusePlace(wanted.output, {
         force: wanted.force,
@@ -125,7 +133,7 @@ function readWanted(world: World): Wanted {
       "Cannot show nmap's XML on a terminal: what hosts said stands in it as it came; add --output reports/NAME.xml, or write > FILE",
     );
   }
-  return { format, output, force, subject };
+  return { format, output, force, tenant: line.tenant(), subject };
 }
 
 /** A page for a browser, unless a person would get it on a terminal. */
@@ -181,14 +189,15 @@ async function piecesOf(
   const { format, output, subject } = wanted;
   const record = await access.begin("export", "report", {
     ...subject,
+    tenant: access.tenant,
     format,
     output: output ?? "standard output",
   });
   let made;
   try {
     made = format === "xml"
-      ? await xmlOf(world, access.store, subject)
-      : await documentOf(world, access.store, subject, format);
+      ? await xmlOf(world, access, subject)
+      : await documentOf(world, access, subject, format);
   } catch (thrown) {
     const error = toAppError(thrown);
     await record.refused(error);
@@ -209,11 +218,11 @@ interface Made {
 
 async function documentOf(
   world: World,
-  store: Store,
+  history: TenantHistory,
   subject: Subject,
   format: ReportFormat,
 ): Promise<Made> {
-  const { input, target, ...labels } = await inputOf(store, subject);
+  const { input, target, ...labels } = await inputOf(history, subject);
   const context: ReportContext = {
     generatedAtMs: Date.now(),
     version: world.version,
@@ -224,12 +233,12 @@ async function documentOf(
 
 async function xmlOf(
   world: World,
-  store: Store,
+  history: TenantHistory,
   subject: Subject,
 ): Promise<Made> {
   if (subject.kind !== "scan") throw new TypeError("XML is of one scan");
-  const { id } = await findScan(store, subject.id);
-  const scan = await loadScan(store, id);
+  const { id } = await findScan(history, subject.id);
+  const scan = await loadScan(history.store, id);
   const { bytes, whole } = rawXml(scan);
   if (!whole) {
     world.printError(
@@ -244,21 +253,24 @@ type Input =
   & { readonly input: ReportInput; readonly target: string }
   & Pick<ReportContext, "engagement" | "tags">;
 
-async function inputOf(store: Store, subject: Subject): Promise<Input> {
+async function inputOf(
+  history: TenantHistory,
+  subject: Subject,
+): Promise<Input> {
   switch (subject.kind) {
     case "scan": {
-      const scan = await readScan(store, subject.id);
+      const scan = await readScan(history, subject.id);
       const { target } = scan;
       return { input: { kind: "scan", scan }, target, ...labelsOf(scan) };
     }
     case "diff": {
       const { id, since } = subject;
-      const { diff, scan } = await compare(store, since, id);
+      const { diff, scan } = await compare(history, since, id);
       const { target } = scan;
       return { input: { kind: "diff", diff }, target, ...labelsOf(scan) };
     }
     case "set":
-      return await setOf(store, subject.filter);
+      return await setOf(history, subject.filter);
   }
 }
 
@@ -268,12 +280,15 @@ function labelsOf(
   return { tags, ...engagement === null ? {} : { engagement } };
 }
 
-async function setOf(store: Store, filter: SetFilter): Promise<Input> {
-  const ids = await idsOf(store, filter);
+async function setOf(
+  history: TenantHistory,
+  filter: SetFilter,
+): Promise<Input> {
+  const ids = await idsOf(history, filter);
   const title = filter.engagement ?? `Tag ${filter.tags?.join(", ")}`;
   const scans = async function* (): AsyncGenerator<Scan> {
     for (const id of ids) {
-      const scan = await readIfKept(store, id);
+      const scan = await readIfKept(history, id);
       if (scan !== null) yield scan;
     }
   };
@@ -282,14 +297,14 @@ async function setOf(store: Store, filter: SetFilter): Promise<Input> {
 
 /** The scans of a set, oldest first. */
 async function idsOf(
-  store: Store,
+  { store, tenant }: TenantHistory,
   filter: SetFilter,
 ): Promise<readonly string[]> {
   const ids: string[] = [];
   let cursor: string | null = null;
   do {
     const page: Awaited<ReturnType<Store["listScans"]>> = await store.listScans(
-      filter,
+      { tenant, ...filter },
       { limit: PAGE_SCANS, cursor },
     );
     ids.push(...page.items.map(({ id }) => id));
@@ -311,9 +326,12 @@ async function idsOf(
 }
 
 /** Retention may take one away while the report is written. */
-async function readIfKept(store: Store, id: string): Promise<Scan | null> {
+async function readIfKept(
+  history: TenantHistory,
+  id: string,
+): Promise<Scan | null> {
   try {
-    return await readScan(store, id);
+    return await readScan(history, id);
   } catch (thrown) {
     if (thrown instanceof AppError && thrown.code === "not_found") return null;
     throw thrown;

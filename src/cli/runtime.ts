@@ -14,39 +14,49 @@ import { openAudit, type OpenOptions } from "@/audit/open.ts";
 import { auditSettings } from "@/audit/settings.ts";
 import { AppError, toAppError } from "@/error/app_error.ts";
 import { BREAKER_FILES, BreakerFile } from "@/breaker/breaker_file.ts";
-import type { BreakerOptions } from "@/breaker/breaker_options.ts";
 import { Breakers } from "@/breaker/breakers.ts";
+import { hostsOf } from "@/config/hosts.ts";
 import { configFileOf, readConfig } from "@/config/boot.ts";
 import { readCatalogue } from "@/config/catalogue.ts";
 import { guardrailsOf } from "@/config/guardrails.ts";
+import type { Changes } from "@/config/changes.ts";
 import type { ConfigWatcher } from "@/config/reload.ts";
 import type { LoadedConfig } from "@/config/resolve.ts";
-import { type Config, KEYS, SANDBOX_TRIAL_VARIABLE } from "@/config/schema.ts";
-import type { Call } from "@/dispatch/call.ts";
+import { type Config, SANDBOX_TRIAL_VARIABLE } from "@/config/schema.ts";
+import { Approvals } from "@/approvals/approvals.ts";
+import type { ProvedCall } from "@/dispatch/call.ts";
+import type { ReloadAnswer } from "@/dispatch/administration.ts";
 import { Dispatcher } from "@/dispatch/dispatch.ts";
-import type { DispatchEvent } from "@/dispatch/telling.ts";
 import type {
   CallAnswer,
   Capabilities,
   Engine,
   Inventory,
-  Reading,
+  ProvedReading,
 } from "@/dispatch/engine.ts";
+import { type Core, Session } from "@/dispatch/session.ts";
+import { Records } from "@/administration/records.ts";
+import { switchFile, ToolSwitch } from "@/administration/tool_switch.ts";
+import { EventLog } from "@/events/event_log.ts";
+import { LOCAL, type Principal } from "@/identity/principal.ts";
+import { Quotas } from "@/identity/quotas.ts";
+import { tenantsOf } from "@/identity/tenants.ts";
+import { Policies } from "@/policy/policies.ts";
 import { Host } from "@/dispatch/host.ts";
 import { type Rules, rulesOf } from "@/dispatch/rules.ts";
 import { readCounters } from "@/egress/counters.ts";
 import { after } from "@/health/after.ts";
 import type { Health } from "@/health/health.ts";
-import { healthJson } from "@/health/health_json.ts";
-import { type IsolateEvent, Isolates } from "@/isolate/isolates.ts";
+import { type HealthJson, healthJson } from "@/health/health_json.ts";
+import { Isolates } from "@/isolate/isolates.ts";
 import { queryPermission } from "@/isolate/grant.ts";
 import { ownGrantRules, refuseTooWide } from "@/isolate/own_grant.ts";
 import type { Programs } from "@/isolate/protocol.ts";
-import { configureLog, flushLog, log, type LogLevel } from "@/log/log.ts";
+import { configureLog, flushLog, log } from "@/log/log.ts";
 import { LoopLag } from "@/metrics/loop_lag.ts";
 import { Metrics } from "@/metrics/metrics.ts";
 import { Semaphore } from "@/permits/semaphore.ts";
-import { Permits, type PermitsOptions } from "@/permits/permits.ts";
+import { Permits } from "@/permits/permits.ts";
 import { loadScan } from "@/scans/load.ts";
 import type { Scan, ScanFilter, ScanHead } from "@/scans/scan.ts";
 import { StoredScans } from "@/scans/stored.ts";
@@ -56,19 +66,33 @@ import type { Store } from "@/store/store.ts";
 import { findPrograms } from "@/spawn/program.ts";
 import { TOOL_NAMES, type ToolName } from "@/tools/tool.ts";
 import { SCRIPTS } from "@/tools/nmap/scripts.ts";
+import {
+  breakerOptions,
+  changedKeys,
+  logLevel,
+  permitOptions,
+  readable,
+  scanBounds,
+} from "./runtime_settings.ts";
+import { defined, logDispatch, logIsolate, logSandbox } from "./runtime_log.ts";
+import type { Dependency } from "./health_watch.ts";
 import { HistoryKeeper } from "./history_keeper.ts";
 import type { World } from "./world.ts";
 
 const main = log("main");
 const auditLog = log("audit");
 const storeLog = log("store");
-const isolateLog = log("isolate");
-const dispatchLog = log("dispatch");
 
 /** Options of {@linkcode Runtime.start}. */
 export interface RuntimeOptions {
   /** Whether the configuration is watched and health is monitored: a server, not a single scan. */
   readonly server: boolean;
+  /**
+   * How a server is reached, for the audit log.
+   *
+   * @default {"stdio"}
+   */
+  readonly transport?: "stdio" | "http";
   /**
    * Whether calls go into the audit log. Those of the self-test are nobody's, and only plans.
    *
@@ -77,8 +101,22 @@ export interface RuntimeOptions {
   readonly recorded?: boolean;
 }
 
+/** What a {@linkcode Runtime} is made of, as far as a server around it needs it. */
+export interface RuntimeParts {
+  readonly events: EventLog;
+  readonly approvals: Approvals;
+  readonly policies: Policies;
+  readonly switches: ToolSwitch;
+  readonly breakers: Breakers<ToolName>;
+  readonly permits: Permits<ToolName>;
+  readonly quotas: Quotas;
+  readonly metrics: Metrics;
+  readonly records: Records;
+  readonly store: () => Promise<Store>;
+}
+
 /** The composed engine. */
-export class Runtime implements Engine, AsyncDisposable {
+export class Runtime implements Core, AsyncDisposable {
   readonly #world: World;
   readonly #sandbox: Sandbox;
   readonly #audit: AuditLog;
@@ -92,9 +130,21 @@ export class Runtime implements Engine, AsyncDisposable {
   readonly #metrics = new Metrics({ tools: TOOL_NAMES, wallNow: Date.now });
   readonly #lag = new LoopLag({ now: () => performance.now(), after });
   readonly #dispatcher: Dispatcher;
+  readonly #events: EventLog;
+  readonly #approvals: Approvals;
+  readonly #quotas: Quotas;
+  readonly #switches: ToolSwitch;
+  readonly #records: Records;
+  readonly #policies: Policies;
+  readonly #transport: "stdio" | "http";
   #loaded: LoadedConfig;
   #rules: Rules;
   #watcher: ConfigWatcher | null = null;
+  #policyChanges: Changes | null = null;
+  #expiring: (() => void) | null = null;
+  #dependencies: (config: Config) => Readonly<Record<string, Dependency>> =
+    () => ({});
+  readonly #reconfigured = new Set<(config: Config) => void | Promise<void>>();
   #health: Promise<Health> | null = null;
 
   private constructor(
@@ -102,13 +152,18 @@ export class Runtime implements Engine, AsyncDisposable {
     loaded: LoadedConfig,
     rules: Rules,
     { programs, sandbox }: Caged,
-    audit: AuditLog,
-    { server, recorded = true }: RuntimeOptions,
+    { audit, policies }: {
+      readonly audit: AuditLog;
+      readonly policies: Policies;
+    },
+    { server, recorded = true, transport = "stdio" }: RuntimeOptions,
   ) {
     const { config } = loaded;
     this.#world = world;
     this.#sandbox = sandbox;
     this.#audit = audit;
+    this.#policies = policies;
+    this.#transport = transport;
     this.#loaded = loaded;
     this.#rules = rules;
     this.#isolates = Isolates.start({
@@ -121,45 +176,31 @@ export class Runtime implements Engine, AsyncDisposable {
     });
     this.#host = new Host(this.#isolates);
     this.#breakerFile = breakerFileOf(config);
-    this.#breakers = breakersOf(config, this.#breakerFile);
+    this.#breakers = breakersOf(
+      config,
+      this.#breakerFile,
+      (tool, state) => this.#tell("breaker.changed", { tool, state }),
+    );
     this.#permits = new Permits(permitOptions(config));
-    this.#history = new HistoryKeeper({
-      config: () => this.#loaded.config,
-      configHash: () => this.#rules.configHash,
-      audit,
-      onRecovered: server
-        ? (recovered, store) => this.#recovered(recovered, store)
-        : null,
-      onRemoved: (ids) => this.#scans.forget(ids),
-      after,
+    this.#events = new EventLog({
+      keep: config.events.keep,
       wallNow: Date.now,
-      version: world.version,
-      log: storeLog,
+      random: fillRandom,
     });
-    this.#scans = new StoredScans({
-      store: () => this.#history.store(),
-      memory: scanBounds(config),
-      onLost: (scanId) => this.#dispatcher.abandon(scanId),
-      onError: (what, scanId, { message, detail }) =>
-        storeLog.error(
-          "not kept",
-          defined({ what, scan_id: scanId, message, detail }),
-        ),
-      after,
+    this.#quotas = new Quotas({
+      limits: config.limits,
+      tenants: [...tenantsOf(config.identity)],
+      running: (tenant) => this.#permits.statsBy(tenant).held,
+      now: () => performance.now(),
     });
-    this.#dispatcher = new Dispatcher({
-      rules: () => this.#rules,
-      isolates: this.#isolates,
-      host: this.#host,
-      breakers: this.#breakers,
-      permits: this.#permits,
-      scans: this.#scans,
-      metrics: this.#metrics,
-      audit: recorded ? audit : UNRECORDED,
-      onEvent: logDispatch,
-      wallNow: Date.now,
-      random: (bytes) => crypto.getRandomValues(bytes),
-    });
+    this.#switches = new ToolSwitch(
+      switchFile(`${config.state.folder}/tools.json`),
+    );
+    this.#records = new Records({ audit, rules: () => this.#rules });
+    this.#history = this.#historyOf(server);
+    this.#scans = this.#scansOf(config);
+    this.#approvals = this.#approvalsOf();
+    this.#dispatcher = this.#dispatcherOf(recorded ? audit : UNRECORDED);
     this.#connectMetrics();
   }
 
@@ -183,15 +224,24 @@ export class Runtime implements Engine, AsyncDisposable {
     const caged = findCaged(world, config);
     if (options.server) logSandbox(caged.sandbox);
     await makeStateFolder(config.state.folder);
-    const [rules, audit] = await Promise.all([
-      readRules(config),
+    const [policies, audit] = await Promise.all([
+      Policies.open(config.policy.folder),
       openAudit(config, AUDIT_OPTIONS),
     ]);
-    const runtime = new Runtime(world, loaded, rules, caged, audit, options);
+    const rules = await readRules(config, policies);
+    const runtime = new Runtime(
+      world,
+      loaded,
+      rules,
+      caged,
+      { audit, policies },
+      options,
+    );
     try {
       await Promise.all([
         runtime.#isolates.ready(),
         runtime.#breakers.load(),
+        runtime.#switches.load(),
       ]);
     } catch (thrown) {
       await runtime[Symbol.asyncDispose]();
@@ -204,11 +254,22 @@ export class Runtime implements Engine, AsyncDisposable {
     return runtime;
   }
 
-  call(call: Call): Promise<CallAnswer> {
+  /**
+   * Binds the engine to a caller.
+   *
+   * @param principal A caller whose credentials were proved; whoever started the process has none to
+   * prove.
+   * @returns The engine as that caller sees it.
+   */
+  as(principal: Principal = LOCAL): Session {
+    return new Session(this, principal);
+  }
+
+  call(call: ProvedCall): Promise<CallAnswer> {
     return this.#dispatcher.call(call);
   }
 
-  recordReading(reading: Reading): Promise<void> {
+  recordReading(reading: ProvedReading): Promise<void> {
     return this.#dispatcher.recordReading(reading);
   }
 
@@ -216,16 +277,42 @@ export class Runtime implements Engine, AsyncDisposable {
     return this.#scans.get(id);
   }
 
-  scans(filter: ScanFilter): Promise<readonly ScanHead[]> {
+  scans(
+    filter: ScanFilter,
+  ): Promise<readonly ScanHead[]> {
     return this.#scans.list(filter);
   }
 
-  get inventory(): Inventory {
-    return this.#history.inventory;
+  inventoryOf(tenant: string): Inventory {
+    return this.#history.inventoryOf(tenant);
   }
 
-  cancel(id: string, who: Who): Promise<Scan> {
-    return this.#dispatcher.cancel(id, who);
+  cancel(id: string, who: Who, principal: Principal): Promise<Scan> {
+    return this.#dispatcher.cancel(id, who, principal);
+  }
+
+  approveByUser(id: string, who: Who, principal: Principal): Promise<void> {
+    return this.#records.run(
+      {
+        who,
+        operation: "approve",
+        what: "approvals/by_client_user",
+        arguments: { id },
+        traceId: newTraceId(),
+      },
+      () => {},
+      async () => {
+        await this.#approvals.decideByClientUser(id, principal);
+      },
+    );
+  }
+
+  /** Who made the key that a subject is, as a subject. */
+  async #makerOf(subject: string): Promise<string | null> {
+    const id = /^key:(.+)$/.exec(subject)?.[1];
+    if (id === undefined) return null;
+    const row = await (await this.#history.store()).findKey(id);
+    return row?.createdBy ?? null;
   }
 
   async capabilities(): Promise<Capabilities> {
@@ -239,7 +326,8 @@ export class Runtime implements Engine, AsyncDisposable {
         const probe = probes.get(name);
         return {
           name,
-          enabled: this.#rules.enabled.has(name),
+          enabled: this.#rules.enabled.has(name) &&
+            !this.#switches.isOff(name),
           version: probe?.kind === "present" ? probe.version : null,
           absence: probe?.kind === "absent" ? probe.reason : null,
           breaker: this.#breakers.get(name).state,
@@ -248,13 +336,13 @@ export class Runtime implements Engine, AsyncDisposable {
     };
   }
 
-  async health(): Promise<Readonly<Record<string, unknown>>> {
+  async health(): Promise<HealthJson> {
     const report = await (await this.#healthWatch()).look();
     return healthJson(report, this.#metrics.statistics());
   }
 
-  metrics(): Promise<string> {
-    return this.#metrics.render("prometheus");
+  metrics(form: "prometheus" | "openmetrics" = "prometheus"): Promise<string> {
+    return this.#metrics.render(form);
   }
 
   get vocabulary(): Engine["vocabulary"] {
@@ -280,6 +368,43 @@ export class Runtime implements Engine, AsyncDisposable {
     this.#history.keepInOrder();
   }
 
+  /** The rules of the moment. */
+  get rules(): Rules {
+    return this.#rules;
+  }
+
+  /** What else runs in it, for whoever composes a server around it. */
+  get parts(): RuntimeParts {
+    return {
+      events: this.#events,
+      approvals: this.#approvals,
+      policies: this.#policies,
+      switches: this.#switches,
+      breakers: this.#breakers,
+      permits: this.#permits,
+      quotas: this.#quotas,
+      metrics: this.#metrics,
+      records: this.#records,
+      store: () => this.#history.store(),
+    };
+  }
+
+  /**
+   * Has health watch what a server around it asks.
+   *
+   * @param dependencies Gives them by name, for a configuration.
+   */
+  watch(
+    dependencies: (config: Config) => Readonly<Record<string, Dependency>>,
+  ): void {
+    this.#dependencies = dependencies;
+  }
+
+  /** Calls with every configuration that comes into force. */
+  onReconfigured(listener: (config: Config) => void | Promise<void>): void {
+    this.#reconfigured.add(listener);
+  }
+
   /** The configuration in force and where its values came from. */
   get loaded(): LoadedConfig {
     return this.#loaded;
@@ -298,6 +423,10 @@ export class Runtime implements Engine, AsyncDisposable {
   /** Ends every scan, waits until all children are gone, and stops the isolates. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#watcher?.[Symbol.asyncDispose]();
+    this.#policyChanges?.[Symbol.dispose]();
+    this.#expiring?.();
+    this.#expiring = null;
+    this.#events.close();
     await this.#dispatcher.cancelAll();
     await this.#scans[Symbol.asyncDispose]();
     await this.#history[Symbol.asyncDispose]();
@@ -312,14 +441,75 @@ export class Runtime implements Engine, AsyncDisposable {
     await flushLog();
   }
 
+  #historyOf(server: boolean): HistoryKeeper {
+    return new HistoryKeeper({
+      config: () => this.#loaded.config,
+      configHash: () => this.#rules.configHash,
+      audit: this.#audit,
+      onRecovered: server
+        ? (recovered, store) => this.#recovered(recovered, store)
+        : null,
+      onRemoved: (ids) => this.#scans.forget(ids),
+      after,
+      wallNow: Date.now,
+      version: this.#world.version,
+      log: storeLog,
+    });
+  }
+
+  #scansOf(config: Config): StoredScans {
+    return new StoredScans({
+      store: () => this.#history.store(),
+      memory: scanBounds(config),
+      onLost: (scanId) => this.#dispatcher.abandon(scanId),
+      onError: (what, scanId, { message, detail }) =>
+        storeLog.error(
+          "not kept",
+          defined({ what, scan_id: scanId, message, detail }),
+        ),
+      after,
+    });
+  }
+
+  #approvalsOf(): Approvals {
+    return new Approvals({
+      rows: () => this.#history.store(),
+      live: this.#events,
+      expiresSeconds: () => this.#loaded.config.policy.approval_expires_seconds,
+      makerOf: (subject) => this.#makerOf(subject),
+      wallNow: Date.now,
+      random: fillRandom,
+    });
+  }
+
+  #dispatcherOf(audit: Audit): Dispatcher {
+    return new Dispatcher({
+      rules: () => this.#rules,
+      isolates: this.#isolates,
+      host: this.#host,
+      breakers: this.#breakers,
+      permits: this.#permits,
+      scans: this.#scans,
+      metrics: this.#metrics,
+      audit,
+      live: this.#events,
+      quotas: this.#quotas,
+      approvals: this.#approvals,
+      switchedOff: (tool) => this.#switches.isOff(tool),
+      onEvent: logDispatch,
+      wallNow: Date.now,
+      random: fillRandom,
+    });
+  }
+
   #recordStart(): Promise<void> {
     return this.#record({
       kind: "server_started",
       version: this.#world.version,
-      transport: "stdio",
+      transport: this.#transport,
       sandbox: this.#sandbox.mode,
       configHash: this.#rules.configHash,
-      policyHash: null,
+      policyHash: this.#rules.policy.hash,
     });
   }
 
@@ -329,9 +519,10 @@ export class Runtime implements Engine, AsyncDisposable {
     store: Store,
   ): Promise<void> {
     for (const id of interrupted) {
-      const { tool, traceId } = await store.getScan(id);
+      const { tool, tenant, traceId } = await store.getScan(id);
       await this.#record({
         kind: "scan_ended",
+        tenant,
         scanId: id,
         traceId,
         tool,
@@ -366,7 +557,7 @@ export class Runtime implements Engine, AsyncDisposable {
   #resume(scan: Scan, places: Semaphore): void {
     let place: Disposable | null = null;
     void this.#dispatcher.resume(scan, async (signal) => {
-      place = await places.acquire(signal);
+      place = await places.acquire(signal, { tenant: scan.tenant });
     }).finally(() => place?.[Symbol.dispose]());
   }
 
@@ -381,11 +572,14 @@ export class Runtime implements Engine, AsyncDisposable {
   }
 
   async #watch(): Promise<void> {
-    const [{ ConfigWatcher }, { pollFile }] = await Promise.all([
+    const [{ ConfigWatcher }, { lookAtFolder, pollFile }] = await Promise.all([
       import("@/config/reload.ts"),
       import("@/config/changes.ts"),
     ]);
     const file = configFileOf(this.#world.env);
+    const { folder } = this.#loaded.config.policy;
+    this.#policyChanges = pollFile(folder, { look: lookAtFolder });
+    void this.#watchPolicies(this.#policyChanges);
     this.#watcher = new ConfigWatcher({
       initial: this.#loaded,
       load: () => readConfig(this.#world.env),
@@ -394,18 +588,144 @@ export class Runtime implements Engine, AsyncDisposable {
         main.warn("configuration", { message, detail }),
       watch: file === null ? null : () => pollFile(file),
     });
-    const watcher = this.#watcher;
-    this.#world.onReload(() => void watcher.reload("SIGHUP"));
-    after(
-      HEALTH_START_MS,
-      () => void this.#monitor(),
+    this.#world.onReload(() => void this.reload("SIGHUP"));
+    after(HEALTH_START_MS, () => {
+      void this.#monitor();
+      void this.#warmPolicies();
+    });
+    this.#expireApprovals();
+  }
+
+  /**
+   * Reads the configuration and the policies again, because somebody asked.
+   *
+   * @param reason Who, for the log.
+   * @returns Whether both can be used, what is wrong with what is not, and what waits for a start.
+   */
+  async reload(reason: string): Promise<ReloadAnswer> {
+    const problems: string[] = [];
+    const policy = await this.#reloadPolicies(reason);
+    if (policy !== null) problems.push(policy.message);
+    const reload = await this.#watcher?.reload(reason);
+    if (reload?.kind === "kept") problems.push(reload.error.message);
+    const waiting = reload?.kind === "applied" ? reload.waiting : [];
+    return {
+      applied: problems.length === 0,
+      problems,
+      waiting: [...new Set([...waiting, ...this.#unreached()])],
+    };
+  }
+
+  /** The new configuration is in force: what one listener cannot do keeps nobody else from it. */
+  async #tellReconfigured(config: Config): Promise<void> {
+    for (const listener of this.#reconfigured) {
+      try {
+        await listener(config);
+      } catch (thrown) {
+        const { message } = toAppError(thrown);
+        main.error("a part did not take the new configuration", { message });
+      }
+    }
+  }
+
+  /**
+   * Names what the process may not reach: its right to the network is that of its start, so an issuer
+   * that a reload brought waits for the next one.
+   */
+  #unreached(): readonly string[] {
+    if (this.#transport !== "http") return [];
+    const { issuer, jwks_url } = this.#loaded.config.identity;
+    const closed = hostsOf(this.#loaded.config).some((host) =>
+      queryPermission({ name: "net", host }) !== "granted"
     );
+    if (!closed) return [];
+    return jwks_url !== null
+      ? ["identity.jwks_url"]
+      : issuer !== null
+      ? ["identity.issuer"]
+      : [];
+  }
+
+  /** What nobody decided in time is told so when it happens, and not when somebody looks. */
+  #expireApprovals(): void {
+    this.#expiring = after(APPROVALS_LOOK_MS, () => {
+      void this.#approvals.expire().catch((thrown) => {
+        const { message } = toAppError(thrown);
+        main.warn("approvals were not looked at", { message });
+      }).finally(() => {
+        if (this.#expiring !== null) this.#expireApprovals();
+      });
+    });
+  }
+
+  /** A server whose policies are wrong allows nothing; its log says so before somebody asks. */
+  async #warmPolicies(): Promise<void> {
+    try {
+      await this.#policies.ready();
+    } catch (thrown) {
+      const { message } = toAppError(thrown);
+      main.error("nothing can be scanned: the policies are wrong", { message });
+    }
+  }
+
+  async #watchPolicies(changes: Changes): Promise<void> {
+    for await (const _hint of changes.hints()) {
+      await this.#reloadPolicies("the policies changed");
+    }
+  }
+
+  /** Takes other policies as a whole: where one is wrong the old ones stay. */
+  async #reloadPolicies(reason: string): Promise<AppError | null> {
+    const { configHash } = this.#rules;
+    const entry = {
+      kind: "config_changed",
+      source: reason,
+      keys: [],
+      configHash,
+    } as const;
+    try {
+      const changed = await this.#policies.reload();
+      if (!changed) return null;
+      const policy = this.#policies.engine;
+      this.#rules = { ...this.#rules, policy };
+      await this.#record({
+        ...entry,
+        outcome: "applied",
+        policyHash: policy.hash,
+      });
+      this.#tellChange();
+      main.info("policies reloaded", { policy_hash: policy.hash });
+      return null;
+    } catch (thrown) {
+      const error = toAppError(thrown);
+      await this.#record({
+        ...entry,
+        outcome: "refused",
+        policyHash: this.#rules.policy.hash,
+      });
+      main.warn("policies", { message: error.message, detail: error.detail });
+      return error;
+    }
+  }
+
+  #tellChange(): void {
+    const { configHash, policy } = this.#rules;
+    const hashes = { config_hash: configHash, policy_hash: policy.hash };
+    this.#tell("config.changed", hashes);
+  }
+
+  /** Tells everybody of what the server itself does. */
+  #tell(
+    kind: "config.changed" | "health.changed" | "breaker.changed",
+    data: Readonly<Record<string, unknown>>,
+  ): void {
+    this.#events.tell({ kind, tenant: null, scanId: null, data });
   }
 
   /** Takes a new configuration as a whole: what cannot be applied leaves everything as it was. */
   async #apply(loaded: LoadedConfig): Promise<void> {
     const { config } = loaded;
-    const rules = await readRules(config);
+    const rules = await readRules(config, this.#policies);
     await this.#isolates.renew();
     this.#permits.resize(permitOptions(config));
     this.#breakers.reconfigure(breakerOptions(config));
@@ -415,14 +735,23 @@ export class Runtime implements Engine, AsyncDisposable {
     this.#rules = rules;
     this.#loaded = loaded;
     this.#audit.reconfigure(auditSettings(config).limits);
+    this.#quotas.reconfigure(config.limits, [...tenantsOf(config.identity)]);
+    await this.#tellReconfigured(config);
     await this.#record({
       kind: "config_changed",
       source: "reload",
       outcome: "applied",
       keys: changedKeys(before, config),
       configHash: rules.configHash,
-      policyHash: null,
+      policyHash: rules.policy.hash,
     });
+    this.#tellChange();
+    for (const key of this.#unreached()) {
+      main.warn("the process may not reach what the configuration names", {
+        key,
+        remedy: "restart the server",
+      });
+    }
     await this.#renewHealth();
     main.info("configuration reloaded", { warnings: loaded.warnings });
   }
@@ -453,6 +782,8 @@ export class Runtime implements Engine, AsyncDisposable {
         untaken: () => this.#scans.untaken,
         loopLagMs: () => this.#lag.worstMs,
         log: log("health"),
+        dependencies: () => this.#dependencies(this.#loaded.config),
+        onStatus: (status) => this.#tell("health.changed", { status }),
       })
     );
     return this.#health;
@@ -465,10 +796,19 @@ export class Runtime implements Engine, AsyncDisposable {
       isolates: () => this.#isolates.states(),
       memory: () => Deno.memoryUsage(),
       loopLagMs: () => this.#lag.worstMs,
+      tenants: () =>
+        Object.fromEntries(this.#quotas.tenants.map((tenant) => [tenant, {
+          ...this.#permits.statsBy(tenant),
+          quotas: this.#quotas.use(tenant),
+        }])),
+      evictions: () => this.#permits.evictions,
       egress: () => readCounters(this.#loaded.config.state.folder, Date.now()),
     });
   }
 }
+
+/** Milliseconds between two looks at what waits for approval. */
+const APPROVALS_LOOK_MS = 30_000;
 
 /** Health monitoring begins after the start, which it must not slow down. */
 const HEALTH_START_MS = 2_000;
@@ -513,16 +853,25 @@ function breakerFileOf({ state }: Config): BreakerFile {
   });
 }
 
-function breakersOf(config: Config, store: BreakerFile): Breakers<ToolName> {
+function breakersOf(
+  config: Config,
+  store: BreakerFile,
+  onState: (tool: ToolName, state: string) => void,
+): Breakers<ToolName> {
   return new Breakers<ToolName>({
     tools: breakerOptions(config),
     now: () => performance.now(),
     wallNow: Date.now,
     random: Math.random,
     store,
+    onState,
     onError: (error) =>
       main.warn("breaker state is unsound", { error: String(error) }),
   });
+}
+
+function fillRandom(bytes: Uint8Array): void {
+  crypto.getRandomValues(bytes);
 }
 
 /** For calls that are nobody's. */
@@ -536,23 +885,6 @@ const AUDIT_OPTIONS: OpenOptions = {
     auditLog.warn("audit log", defined({ message, detail })),
 };
 
-/** The names of the keys that differ; never their values. */
-function changedKeys(before: Config, after: Config): string[] {
-  return KEYS.filter(({ section, key }) =>
-    valueOf(before, section, key) !== valueOf(after, section, key)
-  ).map(({ name }) => name);
-}
-
-function valueOf(config: Config, section: string, key: string): string {
-  const sections = config as unknown as Record<string, Record<string, unknown>>;
-  return JSON.stringify(sections[section]?.[key]);
-}
-
-function logSandbox({ mode, reason }: Sandbox): void {
-  const level = mode === "none" || mode === "bare" ? "warn" : "info";
-  main[level]("sandbox", { mode, reason });
-}
-
 /** A host that forbids it loses what outlives the process and nothing else. */
 async function makeStateFolder(path: string): Promise<void> {
   try {
@@ -562,7 +894,7 @@ async function makeStateFolder(path: string): Promise<void> {
   }
 }
 
-async function readRules(config: Config): Promise<Rules> {
+async function readRules(config: Config, policies: Policies): Promise<Rules> {
   const wordlists = await readCatalogue(config.gobuster.wordlist_folders, {
     warn: (warning) => main.warn("wordlist left out", { warning }),
   });
@@ -573,95 +905,11 @@ async function readRules(config: Config): Promise<Rules> {
     resultTokensMax: config.mcp.max_result_tokens,
     cacheTtlMs: config.cache.ttl_seconds * 1000,
     configHash: await fingerprint(config),
+    policy: policies.engine,
   });
 }
 
-/** What the warden may read: the code, and where the configuration and the wordlists lie. */
-function readable(world: World, config: Config): readonly string[] {
-  const file = configFileOf(world.env);
-  const folders = [
-    `${world.root}/src`,
-    `${world.root}/config`,
-    ...config.gobuster.wordlist_folders,
-  ];
-  if (file !== null) folders.push(file);
-  return folders.filter((path) =>
-    queryPermission({ name: "read", path }) === "granted"
-  );
-}
-
-function breakerOptions(
-  config: Config,
-): Readonly<Record<ToolName, BreakerOptions>> {
-  const { breaker } = config;
-  const options: BreakerOptions = {
-    failureThreshold: breaker.failure_threshold,
-    successThreshold: breaker.success_threshold,
-    recoveryTimeoutMs: breaker.recovery_timeout_seconds * 1000,
-    backoffMultiplier: breaker.backoff_multiplier,
-    recoveryTimeoutMsMax: breaker.max_recovery_timeout_seconds * 1000,
-    jitter: breaker.jitter,
-  };
-  return { nmap: options, masscan: options, gobuster: options };
-}
-
-function permitOptions(config: Config): PermitsOptions<ToolName> {
-  const { max_concurrent_scans, max_queued_scans } = config.security;
-  const queueMax = max_queued_scans;
-  return {
-    permits: max_concurrent_scans,
-    queueMax,
-    tools: {
-      nmap: { permits: config.nmap.concurrency, queueMax },
-      masscan: { permits: config.masscan.concurrency, queueMax },
-      gobuster: { permits: config.gobuster.concurrency, queueMax },
-    },
-  };
-}
-
-function scanBounds(config: Config): { keep: number; keepBytes: number } {
-  return { keep: config.scans.keep, keepBytes: config.scans.keep_bytes };
-}
-
-function logLevel(config: Config): LogLevel {
-  return config.log.level === "warning" ? "warn" : config.log.level;
-}
-
-function logIsolate(event: IsolateEvent): void {
-  const { kind, tool, detail } = event;
-  if (kind === "up") isolateLog.info("isolate replaced", { tool });
-  else {isolateLog.error(kind === "died" ? "isolate died" : "warden died", {
-      tool,
-      detail,
-    });}
-}
-
-function logDispatch(event: DispatchEvent): void {
-  const { kind, tool, traceId, scan, error, detail } = event;
-  const properties = defined({
-    tool,
-    trace_id: traceId,
-    scan_id: scan?.id,
-    status: scan?.status,
-    code: error?.code ?? scan?.error?.code,
-    detail: error?.detail ?? detail,
-    why: kind === "refused" ? error?.message : undefined,
-  });
-  if (kind === "unrecorded") {
-    dispatchLog.error("not recorded", { ...properties, why: error?.message });
-  } else if (kind === "refused") {
-    dispatchLog.info("call refused", properties);
-  } else if (kind === "started") dispatchLog.debug("scan started", properties);
-  else if (scan?.error) dispatchLog.warn("scan ended", properties);
-  else dispatchLog.info("scan ended", properties);
-}
-
-function defined(
-  properties: Readonly<Record<string, unknown>>,
-): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(properties).filter(([, value]) =>
-      value !== undefined && value !== ""
-    ),
-  );
+/** 32 hex digits. */
+function newTraceId(): string {
+  return crypto.getRandomValues(new Uint8Array(16)).toHex();
 }

@@ -26,7 +26,7 @@ export async function scan(world: World): Promise<number> {
     asked = parseScanArguments(world.args);
     await using runtime = await Runtime.start(world, { server: false });
     const bar = new Bar(world);
-    const answer = await runtime.call({
+    const answer = await runtime.as().call({
       who: AT_TERMINAL,
       tool: asked.tool,
       arguments: asked.request,

@@ -76,7 +76,7 @@ async function refusalOf(
   hostile: HostileCase,
 ): Promise<string> {
   try {
-    const answer = await runtime.call({
+    const answer = await runtime.as().call({
       who: AT_TERMINAL,
       tool: hostile.tool,
       // Own keys only, so that a hostile `__proto__` reaches the parser as the key it is.

@@ -20,9 +20,10 @@ import { EXIT, type World } from "./world.ts";
  */
 export async function serve(world: World): Promise<number> {
   const starting = Runtime.start(world, { server: true });
+  const engine = starting.then((runtime) => runtime.as());
   // Whoever awaits the engine below or in the adapter hears of a failed start.
-  starting.catch(() => {});
-  const handle = serveMcpStdio(starting, {
+  engine.catch(() => {});
+  const handle = serveMcpStdio(engine, {
     version: world.version,
     fields: toolFields,
     now: () => performance.now(),

@@ -30,18 +30,20 @@ const FORMS: Readonly<Record<"check" | "stats" | "prune", CommandForm>> = {
     operands: [0, 0],
   },
   stats: {
-    form: "deno task store stats [--json]",
-    options: { json: "flag" },
+    form: "deno task store stats [--tenant NAME] [--json]",
+    options: { tenant: "text", json: "flag" },
     operands: [0, 0],
   },
   prune: {
     form:
-      "deno task store prune [--dry-run] [--max-age-days N] [--max-bytes N] [--keep-tag T] [--json]",
+      "deno task store prune [--dry-run] [--max-age-days N] [--max-bytes N] [--keep-tag T] [--tenant NAME | --all-tenants] [--json]",
     options: {
       "dry-run": "flag",
       "max-age-days": "text",
       "max-bytes": "text",
       "keep-tag": "texts",
+      tenant: "text",
+      "all-tenants": "flag",
       json: "flag",
     },
     operands: [0, 0],
@@ -131,16 +133,19 @@ async function isThere(url: DatabaseUrl): Promise<boolean> {
 }
 
 async function stats(world: World, line: CommandLine): Promise<number> {
+  // The figures are the database's, unless a tenant is named.
+  const tenant = line.text("tenant") === undefined ? null : line.tenant();
   await using access = await HistoryAccess.look(world);
   const { database, state } = access.config;
   const there = await isThere(parseDatabaseUrl(database.url, state.folder));
-  const { scans, hosts, services, ...held } = await access.store.stats();
+  const { scans, hosts, services, ...held } = await access.store.stats(tenant);
   // What answers in place of a database that is not there yet takes no room.
   const room = there ? held : { bytesOnDisk: 0, bytesInUse: 0 };
   const total = Object.values(scans).reduce((sum, count) => sum + count, 0);
   if (line.flag("json")) {
     printJson(world, {
       database: access.store.shown,
+      ...tenant === null ? {} : { tenant },
       scans,
       hosts,
       services,
@@ -155,6 +160,7 @@ async function stats(world: World, line: CommandLine): Promise<number> {
     world,
     table([
       ["database", access.store.shown],
+      ...tenant === null ? [] : [["tenant", tenant]],
       ["scans", [String(total), ...states].join(", ")],
       ["hosts", `${hosts}, each as often as a scan lists it`],
       ["open ports", `${services}, each as often as a scan lists it`],
@@ -162,7 +168,7 @@ async function stats(world: World, line: CommandLine): Promise<number> {
         "room",
         `${sizeText(room.bytesOnDisk)} on disk, ${
           sizeText(room.bytesInUse)
-        } in use`,
+        } in use${tenant === null ? "" : ", of all tenants together"}`,
       ],
     ], Number.POSITIVE_INFINITY),
   );

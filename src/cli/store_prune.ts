@@ -44,10 +44,11 @@ const BYTES_MAX = 1_024 ** 4;
  */
 export async function prune(world: World, line: CommandLine): Promise<number> {
   const dryRun = line.flag("dry-run");
+  const tenant = tenantOf(line);
   await using access = dryRun
     ? await HistoryAccess.look(world)
     : await HistoryAccess.open(world);
-  const rules = rulesOf(line, access.config);
+  const rules = rulesOf(line, access.config, tenant);
   if (rules === null) {
     throw line.refuse(
       "there is no bound, neither retention.max_age_days nor retention.max_bytes is set; give --max-age-days or --max-bytes",
@@ -73,12 +74,23 @@ export async function prune(world: World, line: CommandLine): Promise<number> {
   return EXIT.ok;
 }
 
+/** Whose scans may go: who wants those of others to go as well says so. */
+function tenantOf(line: CommandLine): string | null {
+  if (!line.flag("all-tenants")) return line.tenant();
+  if (line.text("tenant") === undefined) return null;
+  throw line.refuse("--tenant is one of --all-tenants");
+}
+
 /** The bounds of the configuration, each replaced where one is given; kept tags are added. */
-function rulesOf(line: CommandLine, config: Config): RetentionRules | null {
+function rulesOf(
+  line: CommandLine,
+  config: Config,
+  tenant: string | null,
+): RetentionRules | null {
   const { retention } = config;
   const max_age_days = line.integer("max-age-days", { min: 0, max: DAYS_MAX });
   const max_bytes = line.integer("max-bytes", { min: 0, max: BYTES_MAX });
-  return retentionRules({
+  const rules = retentionRules({
     ...config,
     retention: {
       max_age_days: max_age_days ?? retention.max_age_days,
@@ -86,6 +98,7 @@ function rulesOf(line: CommandLine, config: Config): RetentionRules | null {
       keep_tags: [...retention.keep_tags, ...line.texts("keep-tag") ?? []],
     },
   }, Date.now());
+  return rules === null ? null : { ...rules, tenant };
 }
 
 /** Every scan by its id, in as many entries as that takes. */
@@ -96,6 +109,7 @@ async function recordRemoval(
   const { scans, rules } = plan;
   for (const ids of namesOf(plan)) {
     const record = await access.begin("delete", "store prune", {
+      tenant: rules.tenant ?? "all",
       scans: scans.length,
       ids,
       ended_before: isoTime(rules.endedBefore),

@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Who } from "@/audit/entry.ts";
+import type { From } from "@/audit/entry.ts";
 
 /** Where the output goes. */
 export interface Terminal {
@@ -48,7 +48,7 @@ export interface World {
 }
 
 /** Whoever runs a command, for the audit log: the operating system knows who that is, we do not. */
-export const AT_TERMINAL: Who = {
+export const AT_TERMINAL: From = {
   client: "a person at a terminal",
   transport: "cli",
   address: null,

@@ -61,6 +61,30 @@ export function pollFile(path: string, options: PollOptions = {}): Changes {
   };
 }
 
+/**
+ * Tells what of a folder changes when a file in it does: for {@linkcode pollFile}.
+ *
+ * @param path The folder.
+ * @returns A text, or null if there is no such folder.
+ */
+export async function lookAtFolder(path: string): Promise<string | null> {
+  try {
+    const names = (await Array.fromAsync(Deno.readDir(path)))
+      .filter(({ isFile, isSymlink }) => isFile || isSymlink)
+      .map(({ name }) => name).sort().slice(0, FILES_MAX);
+    const seen = await Promise.all(
+      names.map((name) => lookAt(`${path}/${name}`)),
+    );
+    return names.map((name, at) => `${name} ${seen[at]}`).join("\n");
+  } catch {
+    // No folder, or one that may not be read: the reader will say so.
+    return null;
+  }
+}
+
+/** Most files of a folder that are looked at. */
+const FILES_MAX = 256;
+
 async function lookAt(path: string): Promise<string | null> {
   try {
     const { ino, size, mtime, ctime } = await Deno.stat(path);

@@ -11,6 +11,7 @@ import {
   parseNetwork,
 } from "@/scope/block.ts";
 import { shown } from "@/tools/field.ts";
+import { isOneHost } from "./http_complaint.ts";
 
 /** Networks that no route of the public internet leads to. */
 const PRIVATE_NETWORKS = [
@@ -69,7 +70,8 @@ export function databaseComplaint(text: string): string | null {
   const isServer = /^postgres(?:ql)?:\/\/[^\s/]{1,512}\/[^\s]{1,256}$/.test(
     text,
   );
-  if (isServer && URL.canParse(text)) return null;
+  const url = isServer ? URL.parse(text.replace(/^[^:]+:/, "http:")) : null;
+  if (url !== null && isOneHost(url.hostname)) return null;
   return "it is no address of a database; write sqlite:scans.db for a file in the state folder, or postgres://USER:PASSWORD@HOST:PORT/DATABASE";
 }
 

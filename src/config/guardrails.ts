@@ -31,6 +31,7 @@ export function guardrailsOf(
       bounds: [
         ...boundsOf("engagement", security.engagement_subnets),
         ...boundsOf("tag", security.tag_subnets),
+        ...boundsOf("tenant", security.tenant_subnets),
       ],
       engagementRequired: security.engagement_required,
       within: [],

@@ -19,6 +19,8 @@ export type Reload =
     readonly loaded: LoadedConfig;
     /** Names of the keys whose values are new. */
     readonly changed: readonly string[];
+    /** Names of the keys whose new values wait for the next start. */
+    readonly waiting: readonly string[];
   }
   /** The file says what it said before, and nobody asked. */
   | { readonly kind: "unchanged" }
@@ -164,7 +166,7 @@ export class ConfigWatcher implements AsyncDisposable {
     await this.#options.onLoaded(loaded, reason);
     this.#current = loaded;
     this.#lastRefusal = null;
-    return { kind: "applied", loaded, changed };
+    return { kind: "applied", loaded, changed, waiting };
   }
 
   async #watch(changes: Changes): Promise<void> {
@@ -235,16 +237,19 @@ function pinStartOnly(
   const waiting = changedKeys(boot, next).filter((name) =>
     (START_ONLY as readonly string[]).includes(name)
   );
-  const config = Object.freeze({
-    ...next,
-    server: Object.freeze({
-      ...next.server,
-      transport: boot.server.transport,
-      host: boot.server.host,
-      port: boot.server.port,
-    }),
-    state: boot.state,
+  const old = new Map<string, object>(Object.entries(boot));
+  const sections = Object.entries(next).map(([section, keys]) => {
+    const was = new Map(Object.entries(old.get(section) ?? {}));
+    const pinned = Object.entries(keys).map(([key, value]) => {
+      const startOnly = (START_ONLY as readonly string[]).includes(
+        `${section}.${key}`,
+      );
+      return [key, startOnly ? was.get(key) : value];
+    });
+    return [section, Object.freeze(Object.fromEntries(pinned))];
   });
+  // The same keys in the same sections: only values were put back.
+  const config = Object.freeze(Object.fromEntries(sections)) as Config;
   return { config, waiting };
 }
 

@@ -23,6 +23,14 @@ const AT_MOST: readonly (readonly [low: KeyName, high: KeyName])[] = [
   ["health.check_timeout_seconds", "health.overall_timeout_seconds"],
 ];
 
+/** A key that means nothing without another one. */
+const TOGETHER: readonly (readonly [set: KeyName, needs: KeyName])[] = [
+  ["server.tls_certificate_file", "server.tls_key_file"],
+  ["server.tls_key_file", "server.tls_certificate_file"],
+  ["identity.issuer", "identity.audience"],
+  ["identity.jwks_url", "identity.issuer"],
+];
+
 /** The values so far, by name. */
 export interface Draft {
   get(name: KeyName): unknown;
@@ -45,6 +53,7 @@ export interface Draft {
 export function applyRules(draft: Draft): void {
   for (const [low, high] of AT_MOST) applyAtMost(draft, low, high);
   applyPace(draft);
+  applyTogether(draft);
 }
 
 /**
@@ -95,6 +104,14 @@ function applyAtMost(draft: Draft, low: KeyName, high: KeyName): void {
       highPlace ?? "its default"
     }); lower the one or raise the other`,
   );
+}
+
+function applyTogether(draft: Draft): void {
+  for (const [set, needs] of TOGETHER) {
+    if (draft.isBroken(set) || draft.isBroken(needs)) continue;
+    if (draft.get(set) === null || draft.get(needs) !== null) continue;
+    draft.refuse(set, `it needs ${needs} beside it; set both or neither`);
+  }
 }
 
 function applyPace(draft: Draft): void {

@@ -22,6 +22,13 @@ import {
   wordlistComplaint,
 } from "./complaint.ts";
 import {
+  hostNameComplaint,
+  originComplaint,
+  roleNameComplaint,
+  tenantComplaint,
+  urlComplaint,
+} from "./http_complaint.ts";
+import {
   choice,
   flag,
   integer,
@@ -33,6 +40,20 @@ import {
   texts,
   words,
 } from "./key.ts";
+
+/** Signatures of tokens that need no shared secret, which would be a key that this server could sign with. */
+const TOKEN_ALGORITHMS = [
+  "RS256",
+  "RS384",
+  "RS512",
+  "PS256",
+  "PS384",
+  "PS512",
+  "ES256",
+  "ES384",
+  "ES512",
+  "EdDSA",
+] as const;
 
 const KIB = 1_024;
 const MIB = 1_024 * KIB;
@@ -109,25 +130,214 @@ export const SECTIONS = {
     transport: choice(
       "stdio",
       ["stdio", "http"],
-      "How clients reach the server: over stdin and stdout of the process that they start, or over HTTP. serve speaks stdio and refuses http, which a later version brings.",
+      "How clients reach the server: over stdin and stdout of the process that they start, or over HTTP. serve speaks stdio and refuses http; serve-http speaks HTTP, whatever stands here.",
     ),
     host: text(
       "127.0.0.1",
       "an address or localhost",
       hostComplaint,
-      "The address that the HTTP transport will listen on.",
+      "The address that serve-http listens on. Any but loopback needs credentials that exist: an API key or identity.issuer.",
     ),
     port: integer(
       8_080,
       1,
       65_535,
-      "The port that the HTTP transport will listen on.",
+      "The port that serve-http listens on.",
     ),
     shutdown_grace_seconds: integer(
       10,
       0,
       300,
       "Seconds that running scans have to end by themselves when the server is told to stop (SIGTERM, SIGINT).",
+    ),
+    public_url: textOrNull(
+      "an http or https URL without a path",
+      originComplaint,
+      "How clients reach serve-http, where a proxy stands before it. null takes the address and port that it listens on.",
+    ),
+    tls_certificate_file: textOrNull(
+      "a file below config or state",
+      nothing,
+      "The certificate chain in PEM. With server.tls_key_file, serve-http speaks HTTPS.",
+    ),
+    tls_key_file: textOrNull(
+      "a file below config or state",
+      nothing,
+      "The certificate's private key in PEM.",
+    ),
+    trusted_proxies: texts([], {
+      values: "of networks",
+      complaint: subnetComplaint,
+      description:
+        "Proxies whose Forwarded and X-Forwarded-For headers say who calls. Nobody else's are read.",
+    }),
+    allowed_hosts: texts([], {
+      values: "of host names or addresses",
+      complaint: hostNameComplaint,
+      description:
+        "Names that a request's Host header may have, besides loopback, server.host and the host of server.public_url.",
+    }),
+    allowed_origins: texts([], {
+      values: "of origins",
+      complaint: originComplaint,
+      description:
+        "Web pages' origins that may call (CORS). Without one, a request with a foreign Origin is refused.",
+    }),
+    max_body_bytes: integer(
+      MIB,
+      KIB,
+      64 * MIB,
+      "Most bytes of a request's body. It is checked before anything is parsed.",
+    ),
+    request_timeout_seconds: integer(
+      30,
+      1,
+      600,
+      "Seconds in which a request's body has to arrive.",
+    ),
+    max_streams: integer(
+      1_024,
+      1,
+      65_536,
+      "Most event streams, WebSockets and MCP sessions at once, each counted for itself.",
+    ),
+    open_metrics: flag(
+      false,
+      "Whether /metrics answers without credentials.",
+    ),
+  },
+  identity: {
+    key_file: textOrNull(
+      "a file below config or state",
+      nothing,
+      "The key under which API keys are stored as HMAC. null takes identity.key in the state folder, which is made at the first start.",
+    ),
+    issuer: textOrNull(
+      "an http or https URL",
+      urlComplaint,
+      "The OpenID Connect issuer whose tokens are taken. null takes none.",
+    ),
+    audience: textOrNull(
+      "a text",
+      nothing,
+      "What a token's aud has to name. Needed with identity.issuer.",
+    ),
+    jwks_url: textOrNull(
+      "an http or https URL",
+      urlComplaint,
+      "Where the issuer's keys are. null asks the issuer's /.well-known/openid-configuration.",
+    ),
+    algorithms: words(["RS256", "ES256", "EdDSA"], TOKEN_ALGORITHMS, {
+      itemsMin: 1,
+      description: "The signatures that are taken. There is no shared secret.",
+    }),
+    clock_skew_seconds: integer(
+      30,
+      0,
+      300,
+      "Seconds by which the issuer's clock may differ.",
+    ),
+    tenant_claim: text(
+      "tenant",
+      "a claim; a dot goes deeper",
+      nothing,
+      "The claim that names the tenant. A token without it is refused.",
+    ),
+    roles_claim: text(
+      "roles",
+      "a claim; a dot goes deeper",
+      nothing,
+      "The claim that holds the roles: a list, or words in a text.",
+    ),
+    role_names: texts([], {
+      values: "of NAME=ROLE",
+      complaint: roleNameComplaint,
+      description:
+        "What the issuer calls our roles: soc-analyst=operator, say. viewer, operator, approver and admin are known.",
+    }),
+    tenants: texts([], {
+      values: "of names",
+      complaint: tenantComplaint,
+      description:
+        "The tenants besides default. Each sees its own scans, inventory, audit entries and keys only.",
+    }),
+  },
+  limits: {
+    requests_per_minute: integer(
+      600,
+      0,
+      1_000_000,
+      "Most requests a minute of one client; 0 sets no bound.",
+    ),
+    tenant_requests_per_minute: integer(
+      3_000,
+      0,
+      1_000_000,
+      "Most requests a minute of one tenant; 0 sets no bound.",
+    ),
+    scans_per_hour: integer(
+      0,
+      0,
+      1_000_000,
+      "Most scans an hour of one tenant; 0 sets no bound.",
+    ),
+    targets_per_hour: integer(
+      0,
+      0,
+      1_000_000_000,
+      "Most addresses that one tenant may scan an hour; 0 sets no bound.",
+    ),
+    scan_seconds_per_hour: integer(
+      0,
+      0,
+      10_000_000,
+      "Most seconds that scanners of one tenant may run an hour, each counted for itself; 0 sets no bound.",
+    ),
+    packets_per_hour: integer(
+      0,
+      0,
+      1_000_000_000_000,
+      "Most packets an hour that one tenant may ask masscan for; 0 sets no bound.",
+    ),
+    concurrent_scans: integer(
+      0,
+      0,
+      64,
+      "Most scans of one tenant that run at once; 0 sets no bound.",
+    ),
+  },
+  policy: {
+    folder: text(
+      "config/policies",
+      "a folder",
+      nothing,
+      "The Cedar policies (*.cedar) and their schema. A relative folder starts at the working directory.",
+    ),
+    approval_expires_seconds: integer(
+      3_600,
+      60,
+      30 * 86_400,
+      "Seconds in which a request that needs a second person has to be decided.",
+    ),
+  },
+  events: {
+    keep: integer(
+      10_000,
+      0,
+      1_000_000,
+      "How many live events are kept for clients that come back (Last-Event-ID).",
+    ),
+    client_queue: integer(
+      1_000,
+      10,
+      100_000,
+      "Events that may wait for one slow client. It is dropped after that, and comes back where it was.",
+    ),
+    heartbeat_seconds: integer(
+      15,
+      1,
+      300,
+      "Seconds after which a silent stream says that it is there.",
     ),
   },
   tool: {
@@ -181,6 +391,11 @@ export const SECTIONS = {
       values: "of NAME=NETWORK",
       complaint: boundComplaint,
       description: "The same for scans with a tag.",
+    }),
+    tenant_subnets: texts([], {
+      values: "of NAME=NETWORK",
+      complaint: boundComplaint,
+      description: "The same for scans of a tenant.",
     }),
     max_network_size: integer(
       1_024,
@@ -604,10 +819,16 @@ export const START_ONLY: readonly KeyName[] = [
   "audit.key",
   "audit.key_file",
   "database.url",
+  "events.keep",
+  "identity.key_file",
+  "policy.folder",
   "sandbox.mode",
   "sandbox.required",
   "server.transport",
   "server.host",
   "server.port",
+  "server.public_url",
+  "server.tls_certificate_file",
+  "server.tls_key_file",
   "state.folder",
 ];

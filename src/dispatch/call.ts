@@ -4,7 +4,8 @@
  *
  * @module
  */
-import type { Who } from "@/audit/entry.ts";
+import type { From, Who } from "@/audit/entry.ts";
+import type { Principal } from "@/identity/principal.ts";
 import { AppError } from "@/error/app_error.ts";
 import {
   type Fields,
@@ -42,10 +43,15 @@ export const CALL_FIELDS = {
   no_cache: flag("Scan even if an earlier answer is fresh enough."),
 } satisfies Fields;
 
+const { max_tokens: _, ...whole } = CALL_FIELDS;
+
+/** Those of them that mean something where an answer is whole, as over HTTP. */
+export const WHOLE_CALL_FIELDS = whole;
+
 /** A call. */
 export interface Call {
-  /** Whose call it is, for the audit log. */
-  readonly who: Who;
+  /** Where it came from, for the audit log. */
+  readonly who: From;
   /** The tool's name as the client sent it. */
   readonly tool: string;
   /** The arguments as the client sent them: untrusted JSON. */
@@ -56,6 +62,12 @@ export interface Call {
   readonly onProgress?: (progress: Progress) => void;
   /** 32 hex digits when the client sent one. */
   readonly traceId?: string;
+}
+
+/** A call of somebody whose credentials were proved. */
+export interface ProvedCall extends Call {
+  readonly who: Who;
+  readonly principal: Principal;
 }
 
 /** The arguments of a call, taken apart. */

@@ -5,28 +5,44 @@
  * @module
  */
 import type { Audit, Who } from "@/audit/entry.ts";
-import { AppError, parseErrorBody, toAppError } from "@/error/app_error.ts";
+import { AppError, toAppError } from "@/error/app_error.ts";
 import { type Breakers } from "@/breaker/breakers.ts";
-import type { Request } from "@/isolate/isolate.ts";
 import type { Isolates } from "@/isolate/isolates.ts";
-import type { PlanBody } from "@/isolate/protocol.ts";
 import type { Metrics } from "@/metrics/metrics.ts";
 import type { Permits } from "@/permits/permits.ts";
-import { Semaphore } from "@/permits/semaphore.ts";
 import { newScanId } from "@/scans/id.ts";
 import { isOver, type Scan, type Scans } from "@/scans/scan.ts";
-import type { Labels } from "@/scope/rules.ts";
-import { type Guardrails, guardrailsUnder } from "@/tools/guardrails.ts";
+import { noScan } from "@/store/no_scan.ts";
 import { toolNamed } from "@/tools/registry.ts";
-import type { Tool, ToolName, Verdict } from "@/tools/tool.ts";
-import { type Call, type CallArguments, parseCallArguments } from "./call.ts";
-import type { CallAnswer, Reading } from "./engine.ts";
+import type { ToolName } from "@/tools/tool.ts";
+import {
+  type AuthorizedOperation,
+  require as authorize,
+} from "@/identity/authorize.ts";
+import type { Principal } from "@/identity/principal.ts";
+import type { Quotas } from "@/identity/quotas.ts";
+import type { Teller } from "@/events/event.ts";
+import {
+  type CallArguments,
+  parseCallArguments,
+  type ProvedCall,
+} from "./call.ts";
+import { type ApprovalDesk, Gate, type Judged } from "./gate.ts";
+import type { CallAnswer, ProvedReading } from "./engine.ts";
 import type { Host } from "./host.ts";
+import {
+  type Approved,
+  isAnswer,
+  newScan,
+  throwIfNeverStarted,
+} from "./new_scan.ts";
+import { admit, type Context, Preparation, type Ready } from "./prepare.ts";
 import { CallRecord } from "./record.ts";
+import { askerOf, resumerOf } from "./resumed.ts";
 import type { Rules } from "./rules.ts";
 import type { Run } from "./run.ts";
 import { type Admitted, type Beginning, fromError, Runs } from "./runs.ts";
-import { type Asked, digestOf, joinKeyOf } from "./same.ts";
+import { approvalDigestOf, type Asked, digestOf, joinKeyOf } from "./same.ts";
 import { type DispatchEvent, Telling } from "./telling.ts";
 
 /** What {@linkcode Dispatcher} works with. */
@@ -40,6 +56,12 @@ export interface DispatcherOptions {
   readonly scans: Scans;
   readonly metrics: Metrics;
   readonly audit: Audit;
+  /** Tells whoever listens. */
+  readonly live: Teller;
+  readonly quotas: Quotas;
+  readonly approvals: ApprovalDesk;
+  /** Whether an operator switched a tool off. */
+  readonly switchedOff: (tool: ToolName) => boolean;
   /** Hears of what the log should hold; never of untrusted text in a template. */
   readonly onEvent: (event: DispatchEvent) => void;
   /** Milliseconds since the epoch. */
@@ -48,43 +70,25 @@ export interface DispatcherOptions {
   readonly random: (bytes: Uint8Array) => void;
 }
 
-/**
- * Look-ups of host names at a time, and how many calls may wait for one. Each is a process, and no
- * permit of a scan bounds them: a call has none before its names are known.
- */
-const LOOKUPS = { permits: 4, queueMax: 256 };
-
-/** What belongs to a call from its beginning. */
-interface Context {
-  readonly traceId: string;
-  readonly rules: Rules;
-  readonly record: CallRecord;
-}
-
-/** A request that is read and whose names are looked up. */
-interface Ready {
-  readonly request: Request;
-  /**
-   * Judges it.
-   *
-   * @returns Whether the scan will not be done by its deadline, as planned.
-   * @throws {AppError} If a guardrail refuses it.
-   */
-  readonly judge: () => boolean;
-}
-
 /** Runs calls. */
 export class Dispatcher {
   readonly #options: DispatcherOptions;
   readonly #telling: Telling;
+  readonly #preparation: Preparation;
   readonly #runs: Runs;
-  readonly #lookups = new Semaphore(LOOKUPS);
+  readonly #gate: Gate;
 
   /** @param options What it works with. */
   constructor(options: DispatcherOptions) {
     this.#options = options;
     this.#telling = new Telling(options);
+    this.#preparation = new Preparation(options);
     this.#runs = new Runs({ ...options, telling: this.#telling });
+    this.#gate = new Gate({
+      ...options,
+      policy: () => options.rules().policy,
+      answers: async (scanId) => isAnswer(await options.scans.get(scanId)),
+    });
   }
 
   /**
@@ -94,7 +98,7 @@ export class Dispatcher {
    * @returns The scan as it ended, the accepted background scan, or the plan.
    * @throws {AppError} If the call is refused; nothing was spawned for it then.
    */
-  async call(call: Call): Promise<CallAnswer> {
+  async call(call: ProvedCall): Promise<CallAnswer> {
     const traceId = call.traceId ?? this.#newTraceId();
     const rules = this.#options.rules();
     const record = await CallRecord.begin(
@@ -114,7 +118,8 @@ export class Dispatcher {
       answer = await this.#dispatch(call, context);
     } catch (thrown) {
       const error = toAppError(thrown);
-      this.#telling.refused(call.tool, traceId, error);
+      const { tenant } = call.principal;
+      this.#telling.refused({ tool: call.tool, traceId, tenant }, error);
       const refused = record.refused(error);
       await this.#telling.recorded(refused, call.tool, traceId);
       throw error;
@@ -136,7 +141,7 @@ export class Dispatcher {
     scan: Scan,
     turn: (signal: AbortSignal) => Promise<void> = () => Promise.resolve(),
   ): Promise<Scan> {
-    const { id, tool, traceId, request: given } = scan;
+    const { id, tool, tenant, traceId, request: given } = scan;
     this.#options.scans.adopt(scan);
     let record: CallRecord | null = null;
     const run = this.#runs.start(id, `resumed ${id}`, {
@@ -144,24 +149,35 @@ export class Dispatcher {
         await turn(run.signal);
         if (this.#runs.draining) return { scan, admitted: null };
         const rules = this.#options.rules();
-        const who = resumer(scan);
+        const who = resumerOf(scan);
         const called = { who, operation: "scan", tool, traceId } as const;
         const { audit } = this.#options;
         record = await CallRecord.begin(audit, called, given, rules);
         record.under(scan);
         const context = { traceId, rules, record };
         const { signal } = run;
-        const prepared = { context, labels: scan, signal };
-        const ready = await this.#prepare(tool, given, prepared);
+        const ready = await this.#preparation.prepare(tool, given, {
+          rules,
+          binding: scan,
+          signal,
+        });
         const { target } = scan;
-        const admitted = this.#admit(tool, ready, { ...context, target });
+        const [admitted, plan] = admit(tool, ready, {
+          ...context,
+          target,
+        });
+        const { principal, approved } = askerOf(scan);
+        const judged = { ...ready, who, principal, tool, plan };
+        await this.#gate.readmit(judged, approved, record);
         if (this.#runs.draining) return { scan, admitted: null };
         await record.allowed({ rule: "guardrails", target, scanId: id });
-        return { scan, admitted };
+        const atItsTurn = this.#judgeAgain(judged, approved, record);
+        return { scan, admitted: { ...admitted, atItsTurn } };
       },
       failed: async (error) => {
         if (this.#runs.draining) return scan;
-        this.#telling.refused(tool, traceId, error);
+        const scanId = id;
+        this.#telling.refused({ tool, traceId, tenant, scanId }, error);
         const refused = record?.refused(error, id) ?? Promise.resolve();
         await this.#telling.recorded(refused, tool, traceId);
         return await this.#unstarted(scan, error);
@@ -175,11 +191,12 @@ export class Dispatcher {
    * Ends a scan and waits until its child is gone.
    *
    * @param id The scan's id.
-   * @param who Whose call it is.
+   * @param who Where the call came from.
+   * @param principal Whose call it is.
    * @returns The scan as it ended.
-   * @throws {AppError} `not_found`; `conflict` if another server runs it.
+   * @throws {AppError} `not_found`; `conflict` if another server runs it; `forbidden`.
    */
-  async cancel(id: string, who: Who): Promise<Scan> {
+  async cancel(id: string, who: Who, principal: Principal): Promise<Scan> {
     const traceId = this.#newTraceId();
     const { audit, rules, scans } = this.#options;
     const call = { who, operation: "cancel", tool: null, traceId } as const;
@@ -189,7 +206,9 @@ export class Dispatcher {
     const record = await begun.catch(() => null);
     const run = this.#runs.of(id);
     try {
+      authorize(principal, "cancel");
       const scan = await scans.get(id);
+      if (scan.tenant !== principal.tenant) throw noScan();
       if (run === null && !isOver(scan)) throw runsElsewhere(scan);
     } catch (thrown) {
       const error = toAppError(thrown);
@@ -219,12 +238,17 @@ export class Dispatcher {
    * @param reading Who, and at what.
    * @returns A promise that never rejects.
    */
-  async recordReading(reading: Reading): Promise<void> {
-    const { who, tool, traceId = this.#newTraceId() } = reading;
+  async recordReading(reading: ProvedReading): Promise<void> {
+    const { who, tool, principal, traceId = this.#newTraceId() } = reading;
     const { audit, rules } = this.#options;
     const call = { who, operation: "read", tool, traceId } as const;
     const asked = reading.arguments;
-    const recorded = CallRecord.allowed(audit, call, asked, rules());
+    const refusal = mayNot(principal, "read");
+    const recorded = refusal === null
+      ? CallRecord.allowed(audit, call, asked, rules())
+      : CallRecord.begin(audit, call, asked, rules()).then((record) =>
+        record.refused(refusal)
+      );
     await this.#telling.recorded(recorded, tool, traceId);
   }
 
@@ -242,25 +266,43 @@ export class Dispatcher {
     return this.#runs.cancelAll();
   }
 
-  async #dispatch(call: Call, context: Context): Promise<CallAnswer> {
+  async #dispatch(call: ProvedCall, context: Context): Promise<CallAnswer> {
     this.#refuseWhileDraining();
     const { record } = context;
-    const tool = this.#enabled(call.tool, context.rules);
+    const { principal } = call;
+    const { name: tool } = toolNamed(call.tool);
+    authorize(
+      principal,
+      asksForPlan(call.arguments) ? `plan:${tool}` : `scan:${tool}`,
+    );
+    this.#preparation.enabled(tool, context.rules);
     const options = parseCallArguments(call.arguments);
     record.under(options);
-    const ready = await this.#prepare(tool.name, options.request, {
-      context,
-      labels: options,
+    const ready = await this.#preparation.prepare(tool, options.request, {
+      rules: context.rules,
+      binding: { ...options, tenant: principal.tenant },
       signal: call.signal,
       plan: options.plan,
     });
     const target = targetText(options.request);
     if (options.plan) {
       await record.allowed({ rule: "plan", target, scanId: null });
-      const plan = await this.#plan(tool.name, ready.request, call.signal);
-      return { kind: "plan", tool: tool.name, plan };
+      return await this.#plan(call, tool, ready);
     }
-    const admitted = this.#admit(tool.name, ready, { ...context, target });
+    const [admitted, plan] = admit(tool, ready, { ...context, target });
+    const judged = { ...ready, ...call, tool, plan };
+    const approval = await this.#gate.admit(
+      judged,
+      {
+        target,
+        arguments: call.arguments as Readonly<Record<string, unknown>>,
+        digest: await approvalDigestOf(
+          askedOf(admitted, options),
+          ready.request.resolved,
+        ),
+      },
+      record,
+    );
     const { maxTokens } = options;
     const earlier = await this.#earlier(admitted, options);
     if (earlier !== null) return { kind: "scan", maxTokens, ...earlier };
@@ -269,61 +311,30 @@ export class Dispatcher {
     if (call.signal.aborted) {
       throw new AppError("cancelled", "The request was cancelled");
     }
-    const scan = await this.#take(call, admitted, options);
+    const atItsTurn = this.#judgeAgain(judged, approval !== null, record);
+    const scan = approval?.scanId
+      ? await this.#follow(call, approval.scanId, options, record)
+      : await this.#take(call, { ...admitted, approval, atItsTurn }, options);
     return options.background
       ? { kind: "accepted", scan }
       : { kind: "scan", scan, maxTokens, cachedSeconds: null };
   }
 
-  #enabled(name: string, rules: Rules): Tool<unknown> {
-    const tool = toolNamed(name);
-    if (rules.enabled.has(tool.name)) return tool;
-    throw new AppError(
-      "tool_disabled",
-      `Cannot use "${tool.name}": it is switched off in the configuration (${tool.name}.enabled)`,
-    );
-  }
-
-  /** Parses a tool's arguments and looks up what they name; `judge` then says whether all is allowed. */
-  async #prepare(
-    name: string,
-    given: Readonly<Record<string, unknown>>,
-    { context, labels, signal, plan = false }: {
-      readonly context: Context;
-      readonly labels: Labels;
-      readonly signal: AbortSignal;
-      readonly plan?: boolean;
-    },
-  ): Promise<Ready> {
-    const { rules, record } = context;
-    const tool = this.#enabled(name, rules);
-    if (!plan) this.#options.breakers.get(tool.name).check();
-    const guardrails = guardrailsUnder(rules.guardrails, labels);
-    const parsed = tool.parse(given, guardrails);
-    const request: Request = {
-      arguments: given,
-      rawSockets: await this.#options.host.rawSockets(signal),
-      resolved: await this.#lookUp(tool.names(parsed), rules, signal),
-      labels: { engagement: labels.engagement, tags: labels.tags },
+  /** What a request that waited for its place has to pass: the rules of then, not those of its call. */
+  #judgeAgain(
+    judged: Judged,
+    approved: boolean,
+    record: CallRecord,
+  ): () => Promise<void> {
+    return async () => {
+      this.#preparation.enabled(judged.tool, this.#options.rules());
+      await this.#gate.readmit(judged, approved, record);
     };
-    return {
-      request,
-      judge: () => this.#judge(tool, parsed, request, { guardrails, record }),
-    };
-  }
-
-  /** Main's judgement of what was prepared. */
-  #admit(
-    tool: ToolName,
-    { request, judge }: Ready,
-    context: Context & { readonly target: string },
-  ): Admitted {
-    return { tool, request, ...context, overlong: judge() };
   }
 
   /** Finds an earlier scan that may answer this request. A client with a key wants a scan of its own. */
   async #earlier(
-    { tool, request, target, rules, record }: Admitted,
+    { tool, tenant, request, target, rules, record }: Admitted,
     options: CallArguments,
   ): Promise<{ scan: Scan; cachedSeconds: number } | null> {
     const { noCache, idempotencyKey } = options;
@@ -335,6 +346,7 @@ export class Dispatcher {
     const scan = await this.#options.scans.answerTo(
       digest,
       now - rules.cacheTtlMs,
+      tenant,
     );
     // A name may have moved to another address since.
     const addresses = [...request.resolved.values()].flat();
@@ -354,57 +366,35 @@ export class Dispatcher {
     );
   }
 
-  /** Looks up the host names that the rules allow to be looked up. */
-  async #lookUp(
-    names: readonly string[],
-    rules: Rules,
-    signal: AbortSignal,
-  ): Promise<ReadonlyMap<string, readonly string[]>> {
-    const allowed = names.filter((name) => rules.scope.allowsName(name));
-    // A name that is not allowed is left out here and refused by the guardrail `scope`.
-    if (allowed.length === 0 || allowed.length < names.length) return new Map();
-    using _place = await this.#lookups.acquire(signal);
-    const isolate = await this.#options.isolates.of("nmap");
-    return await isolate.resolve(allowed, signal);
-  }
-
+  /** What a scan would do, by the isolate's plan, and what policy would say of it. */
   async #plan(
+    { who, principal, signal }: ProvedCall,
     tool: ToolName,
-    request: Request,
-    signal: AbortSignal,
-  ): Promise<PlanBody> {
+    ready: Ready,
+  ): Promise<CallAnswer> {
     const isolate = await this.#options.isolates.of(tool);
-    return await isolate.plan(request, signal);
+    const planned = await isolate.plan(ready.request, signal);
+    const plan = ready.plan();
+    const refused = plan.verdicts.some((verdict) => !verdict.allowed);
+    const verdicts = refused ? planned.verdicts : [
+      ...planned.verdicts,
+      await this.#gate.verdict({ ...ready, who, principal, tool, plan }),
+    ];
+    return { kind: "plan", tool, plan: { ...planned, verdicts } };
   }
 
-  /**
-   * Main's own judgement. The isolate judges again, by its own rules.
-   *
-   * @returns Whether the scan will not be done by its deadline, as planned.
-   */
-  #judge<R>(
-    tool: Tool<R>,
-    parsed: R,
-    request: Request,
-    { guardrails, record }: {
-      readonly guardrails: Guardrails;
-      readonly record: CallRecord;
-    },
-  ): boolean {
-    const plan = tool.plan(parsed, {
-      guardrails,
-      powers: { rawSockets: request.rawSockets },
-      resolved: request.resolved,
-    });
-    const refusal = plan.verdicts.find((verdict: Verdict) => !verdict.allowed);
-    if (refusal === undefined) return plan.seconds * 1000 > plan.timeoutMs;
-    record.refusedBy(refusal.guardrail);
-    const { code, message } = refusal.error ??
-      {
-        code: "internal" as const,
-        message: "Cannot scan: a guardrail refused without a reason",
-      };
-    throw new AppError(code, message);
+  /** Waits for the scan that an approval became, or answers with it. */
+  async #follow(
+    call: ProvedCall,
+    scanId: string,
+    { background, request }: CallArguments,
+    record: CallRecord,
+  ): Promise<Scan> {
+    const target = targetText(request);
+    await record.allowed({ rule: "approval", target, scanId });
+    const run = background ? null : this.#runs.of(scanId);
+    return await run?.follow(call.signal, call.onProgress) ??
+      await this.#options.scans.get(scanId);
   }
 
   /**
@@ -413,18 +403,19 @@ export class Dispatcher {
    * @returns The scan as it ended; as it was accepted where it goes on in the background.
    */
   async #take(
-    call: Call,
-    admitted: Admitted,
+    call: ProvedCall,
+    admitted: Approved,
     options: CallArguments,
   ): Promise<Scan> {
     const { who } = call;
     const asked = askedOf(admitted, options);
     const key = joinKeyOf(asked, admitted.request.resolved, [
+      admitted.tenant,
       options.idempotencyKey,
       options.idempotencyKey === null ? null : who.client,
     ]);
     const joined = this.#runs.joinable(key);
-    const run = joined ?? this.#start(key, who, admitted, options);
+    const run = joined ?? this.#start(key, call, admitted, options);
     // Held at once: whoever else waits for it may leave while this call is recorded.
     const left = new AbortController();
     const signal = AbortSignal.any([call.signal, left.signal]);
@@ -435,10 +426,14 @@ export class Dispatcher {
     ended?.catch(() => {});
     const accepted = await run.accepted;
     if (joined !== null) {
-      const { target, record } = admitted;
+      const { target, record, approval } = admitted;
       try {
         const scanId = accepted.id;
         await record.allowed({ rule: "joined", target, scanId });
+        // This scan is what was approved: the approval is good for no second one.
+        if (approval !== null) {
+          await this.#options.approvals.started(approval.id, scanId);
+        }
       } catch (thrown) {
         left.abort();
         throw thrown;
@@ -449,24 +444,39 @@ export class Dispatcher {
 
   #start(
     key: string,
-    who: Who,
-    admitted: Admitted,
+    call: ProvedCall,
+    admitted: Approved,
     options: CallArguments,
   ): Run {
-    const fresh = this.#newScan(who, admitted, options);
-    const { tool, traceId, target, record } = admitted;
+    const queuedAt = this.#options.wallNow();
+    const fresh = newScan(call, admitted, {
+      id: newScanId(queuedAt, this.#options.random),
+      queuedAt,
+      ...options,
+    });
+    const { tool, tenant, traceId, target, record, approval } = admitted;
+    const { approvals, quotas, scans } = this.#options;
     const beginning: Beginning = {
       record: async () => {
-        const digest = await digestOf(askedOf(admitted, options));
+        using held = new DisposableStack();
+        const reserve = () => held.use(quotas.reserve(tenant, admitted.takes));
         const { idempotencyKey } = options;
+        // A key may name a scan that is there already, which takes nothing again.
+        const early = idempotencyKey === null ? reserve() : null;
+        const digest = await digestOf(askedOf(admitted, options));
         const keys = { idempotencyKey, digest };
-        const { scan, created } = await this.#options.scans.create(fresh, keys);
+        const { scan, created } = await scans.create(fresh, keys);
+        const reserved = created ? early ?? reserve() : null;
         const rule = created ? "guardrails" : "idempotency_key";
         await record.allowed({ rule, target, scanId: scan.id });
-        return { scan, admitted };
+        if (approval !== null) await approvals.started(approval.id, scan.id);
+        if (created) this.#telling.queued(scan);
+        // It is the run's now, which gives it back if the scan never starts.
+        if (reserved !== null) held.move();
+        return { scan, admitted, reserved };
       },
       failed: async (error) => {
-        this.#telling.refused(tool, traceId, error);
+        this.#telling.refused({ tool, traceId, tenant }, error);
         const refused = record.refused(error, fresh.id);
         await this.#telling.recorded(refused, tool, traceId);
         return await this.#unstarted(fresh, error);
@@ -485,37 +495,6 @@ export class Dispatcher {
     }));
   }
 
-  #newScan(
-    who: Who,
-    admitted: Admitted,
-    { engagement, tags }: CallArguments,
-  ): Scan {
-    const queuedAt = this.#options.wallNow();
-    return {
-      id: newScanId(queuedAt, this.#options.random),
-      tool: admitted.tool,
-      request: admitted.request.arguments,
-      target: admitted.target,
-      status: "queued",
-      queuedAt,
-      startedAt: null,
-      finishedAt: null,
-      argv: [],
-      targets: [],
-      scanType: "",
-      progress: null,
-      report: null,
-      error: null,
-      notes: [],
-      traceId: admitted.traceId,
-      engagement,
-      tags,
-      client: who.client,
-      raw: null,
-      rawTruncated: false,
-    };
-  }
-
   #newTraceId(): string {
     const bytes = new Uint8Array(16);
     this.#options.random(bytes);
@@ -527,12 +506,6 @@ export class Dispatcher {
 function asksForPlan(args: unknown): boolean {
   return typeof args === "object" && args !== null &&
     Object.hasOwn(args, "plan") && (args as { plan?: unknown }).plan === true;
-}
-
-function throwIfNeverStarted({ startedAt, error, status }: Scan): void {
-  if (startedAt === null && error !== null && status !== "queued") {
-    throw parseErrorBody(error);
-  }
 }
 
 function targetText(request: Readonly<Record<string, unknown>>): string {
@@ -548,12 +521,17 @@ function askedOf(
   return { tool, arguments: request.arguments, engagement, tags };
 }
 
-function resumer({ client }: Scan): Who {
-  return {
-    client: `${client ?? "a client"} (queued before a restart)`,
-    transport: "stdio",
-    address: null,
-  };
+/** Why somebody may not do something, or null. */
+function mayNot(
+  principal: Principal,
+  operation: AuthorizedOperation,
+): AppError | null {
+  try {
+    authorize(principal, operation);
+    return null;
+  } catch (thrown) {
+    return toAppError(thrown);
+  }
 }
 
 function runsElsewhere({ id, status }: Scan): AppError {

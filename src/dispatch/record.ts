@@ -32,6 +32,9 @@ const RULES: Readonly<Partial<Record<ErrorCode, string>>> = {
   not_found: "scan_known",
   cancelled: "caller",
   conflict: "idempotency_key",
+  forbidden: "role",
+  quota_exceeded: "quota",
+  rate_limited: "rate_limit",
 };
 
 /** The record of one call. */
@@ -40,6 +43,7 @@ export class CallRecord {
   readonly #call: Recorded;
   readonly #rules: Rules;
   #rule: string | null = null;
+  #policies: readonly string[] = [];
   #labels: Labels | null = null;
 
   private constructor(audit: Audit, call: Recorded, rules: Rules) {
@@ -101,6 +105,11 @@ export class CallRecord {
     this.#rule = rule;
   }
 
+  /** Notes the policies that decided, for the decision to come. */
+  decidedBy(policies: readonly string[]): void {
+    this.#policies = policies;
+  }
+
   /**
    * Records that the call is allowed.
    *
@@ -128,7 +137,8 @@ export class CallRecord {
   async refused(error: AppError, scanId: string | null = null): Promise<void> {
     await this.#decide({
       outcome: "refused",
-      rule: this.#rule ?? RULES[error.code] ?? "server",
+      rule: this.#rule ?? this.#policyRule(error.code) ?? RULES[error.code] ??
+        "server",
       target: null,
       scanId,
       code: error.code,
@@ -136,10 +146,20 @@ export class CallRecord {
     });
   }
 
+  #policyRule(code: ErrorCode): string | null {
+    if (code !== "policy_denied" && code !== "approval_required") return null;
+    return `policy ${this.#policies.join(" ") || "(none permits it)"}`;
+  }
+
   #decide(
     decision: Omit<
       DecisionEntry,
-      keyof Recorded | "kind" | "labels" | "configHash" | "policyHash"
+      | keyof Recorded
+      | "kind"
+      | "labels"
+      | "configHash"
+      | "policyHash"
+      | "policies"
     >,
   ): Promise<void> {
     return this.#audit.append({
@@ -147,7 +167,8 @@ export class CallRecord {
       ...this.#call,
       labels: this.#labels,
       configHash: this.#rules.configHash,
-      policyHash: null,
+      policyHash: this.#rules.policy.hash,
+      policies: this.#policies,
       ...decision,
     });
   }

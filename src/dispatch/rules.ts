@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { PolicyEngine } from "@/policy/request.ts";
 import { Scope } from "@/scope/scope.ts";
 import type { Guardrails } from "@/tools/guardrails.ts";
 import type { ToolName } from "@/tools/tool.ts";
@@ -19,6 +20,7 @@ export interface Rules {
   readonly cacheTtlMs: number;
   /** Names the configuration that they come from, for the audit log. */
   readonly configHash: string;
+  readonly policy: PolicyEngine;
 }
 
 /**

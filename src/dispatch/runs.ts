@@ -13,6 +13,7 @@ import type { Isolates } from "@/isolate/isolates.ts";
 import type { Outcome } from "@/isolate/protocol.ts";
 import type { Metrics } from "@/metrics/metrics.ts";
 import type { Permits } from "@/permits/permits.ts";
+import type { Quotas, Reservation, Takes } from "@/identity/quotas.ts";
 import { isOver, type Scan, type Scans } from "@/scans/scan.ts";
 import type { ToolName } from "@/tools/tool.ts";
 import type { CallRecord } from "./record.ts";
@@ -25,12 +26,29 @@ export interface Admitted {
   readonly tool: ToolName;
   readonly request: Request;
   readonly target: string;
+  readonly tenant: string;
   readonly traceId: string;
   readonly rules: Rules;
   readonly record: CallRecord;
   /** Whether its plan says that its deadline is too short for it. */
   readonly overlong: boolean;
+  /** What it takes of its tenant's quotas. */
+  readonly takes: Takes;
 }
+
+/** An admitted request whose turn is still to come. */
+export interface Due extends Admitted {
+  /**
+   * Judges it once more when its turn comes late: a freeze may have begun since, a policy or a switch
+   * changed.
+   *
+   * @throws {AppError} What refuses it now.
+   */
+  readonly atItsTurn: () => Promise<void>;
+}
+
+/** Milliseconds of waiting for which what was decided still holds. */
+const DECISION_MS = 1_000;
 
 /** What {@linkcode Runs} works with. */
 export interface RunsOptions {
@@ -40,6 +58,7 @@ export interface RunsOptions {
   readonly scans: Scans;
   readonly metrics: Metrics;
   readonly telling: Telling;
+  readonly quotas: Quotas;
   /** Milliseconds since the epoch. */
   readonly wallNow: () => number;
 }
@@ -50,11 +69,16 @@ export interface Beginning {
    * Records the scan and that it is allowed.
    *
    * @returns The scan as it is kept: another one if the same request came before. Without `admitted`
-   * it is left as it is.
+   * it is left as it is. What is reserved for it is used up once it starts, and given back if it does
+   * not: whoever finds the queue full may ask again.
    */
   readonly record: (
     run: Run,
-  ) => Promise<{ readonly scan: Scan; readonly admitted: Admitted | null }>;
+  ) => Promise<{
+    readonly scan: Scan;
+    readonly admitted: Due | null;
+    readonly reserved?: Reservation | null;
+  }>;
   /** Ends what could not be recorded. Must not reject. */
   readonly failed: (error: AppError) => Promise<Scan>;
 }
@@ -102,11 +126,12 @@ export class Runs {
       try {
         // The caller gets hold of the run before its first step, so that nothing is missed.
         await Promise.resolve();
-        const { scan, admitted } = await begin(run, beginning);
+        const { scan, admitted, reserved = null } = await begin(run, beginning);
+        using _given = reserved;
         run.accept(scan);
         if (isOver(scan) || admitted === null) return scan;
         return scan.id === run.id
-          ? await this.#perform(run, admitted)
+          ? await this.#perform(run, admitted, reserved)
           : await this.of(scan.id)?.done ?? scan;
       } finally {
         this.#running.delete(run.id);
@@ -141,13 +166,21 @@ export class Runs {
     await Promise.all(runs.map((run) => run.done));
   }
 
-  async #perform(run: Run, admitted: Admitted): Promise<Scan> {
-    const { permits, breakers, telling } = this.#options;
-    const { tool, traceId, record } = admitted;
+  async #perform(
+    run: Run,
+    admitted: Due,
+    reserved: Reservation | null,
+  ): Promise<Scan> {
+    const { permits, breakers, telling, wallNow } = this.#options;
+    const { tool, traceId, tenant, record } = admitted;
+    const since = wallNow();
     try {
-      using _permit = await permits.acquire(tool, run.signal);
+      using _permit = await permits.acquire(tool, run.signal, tenant);
+      // A clock that was set back says nothing of how long it was.
+      const waited = wallNow() - since;
+      if (waited < 0 || waited >= DECISION_MS) await admitted.atItsTurn();
       using admission = breakers.get(tool).admit();
-      const { scan, blames } = await this.#scan(run, admitted);
+      const { scan, blames } = await this.#scan(run, admitted, reserved);
       if (scan.error === null) admission.succeeded();
       else if (
         blames === "tool" && speaksAgainstTool(scan.error.code, admitted)
@@ -157,7 +190,7 @@ export class Runs {
       return scan;
     } catch (thrown) {
       const error = toAppError(thrown);
-      telling.refused(tool, traceId, error);
+      telling.refused({ tool, traceId, tenant, scanId: run.id }, error);
       await telling.recorded(record.refused(error, run.id), tool, traceId);
       return await this.#ended(run, { error });
     }
@@ -166,10 +199,12 @@ export class Runs {
   async #scan(
     run: Run,
     { tool, request }: Admitted,
+    reserved: Reservation | null,
   ): Promise<{ scan: Scan; blames: Outcome["blames"] }> {
     const { isolates, metrics, scans, telling, wallNow } = this.#options;
     // In the store before anything is started: after a crash nobody takes it for one that waits.
     let scan = await scans.start(run.id, wallNow());
+    reserved?.commit();
     const execution = metrics.begin(tool);
     telling.started(scan);
     let blames: Outcome["blames"] = "tool";
@@ -178,9 +213,14 @@ export class Runs {
       const outcome = await isolate.scan(request, {
         onStarted: (made) => {
           const { argv, targets, scanType } = made;
-          const { traceId } = scans.update(run.id, { argv, targets, scanType });
+          const { traceId, tenant } = scans.update(run.id, {
+            argv,
+            targets,
+            scanType,
+          });
           void telling.append({
             kind: "scan_started",
+            tenant,
             scanId: run.id,
             traceId,
             tool,
@@ -188,9 +228,12 @@ export class Runs {
             argv,
           }, { tool, traceId });
         },
-        onFound: (report) => scans.found(run.id, report),
+        onFound: (report) => {
+          scans.found(run.id, report);
+          telling.found(scan, report);
+        },
         onProgress: (progress) => {
-          scans.update(run.id, { progress });
+          telling.progressed(scans.update(run.id, { progress }), progress);
           run.tell(progress);
         },
       }, run.signal);
@@ -214,7 +257,7 @@ export class Runs {
     run: Run,
     end: { outcome: Outcome } | { error: AppError },
   ): Promise<Scan> {
-    const { scans, telling, wallNow } = this.#options;
+    const { quotas, scans, telling, wallNow } = this.#options;
     const change = "outcome" in end
       ? fromOutcome(end.outcome)
       : fromError(end.error);
@@ -224,6 +267,10 @@ export class Runs {
       finishedAt,
       progress: null,
     });
+    if (scan.startedAt !== null) {
+      const seconds = Math.max(0, finishedAt - scan.startedAt) / 1000;
+      quotas.charge(scan.tenant, seconds);
+    }
     telling.ended(
       scan,
       "error" in end ? end : { detail: end.outcome.stderrTail },

@@ -31,6 +31,26 @@ export async function digestOf(asked: Asked): Promise<string> {
 }
 
 /**
+ * Gives the digest of a request with the addresses of its names: what a second person approves is a scan
+ * of these, and not of what a name leads to later.
+ *
+ * @param asked The request.
+ * @param resolved The addresses of its names.
+ * @returns 64 hex digits.
+ */
+export async function approvalDigestOf(
+  asked: Asked,
+  resolved: ReadonlyMap<string, readonly string[]>,
+): Promise<string> {
+  const { createHash } = await import("node:crypto");
+  const names = [...resolved].map(([name, addresses]) =>
+    [name, addresses.toSorted()] as const
+  ).toSorted(([a], [b]) => a < b ? -1 : 1);
+  return createHash("sha256").update(JSON.stringify([...sorted(asked), names]))
+    .digest("hex");
+}
+
+/**
  * Gives the key of a request under way: two calls with the same key ask for the same packets and for
  * the same record of them.
  *

@@ -4,9 +4,14 @@
  * @module
  */
 import type { Audit, AuditEntry } from "@/audit/entry.ts";
+import { type EventKind, progressData, type Teller } from "@/events/event.ts";
+import { foundData } from "@/events/found.ts";
 import { type AppError, toAppError } from "@/error/app_error.ts";
 import type { Metrics } from "@/metrics/metrics.ts";
 import type { Scan } from "@/scans/scan.ts";
+import { summarize } from "@/scans/summary.ts";
+import type { Report } from "@/tools/report.ts";
+import { isToolName, type Progress } from "@/tools/tool.ts";
 
 /** What happened to a call, for the log. */
 export interface DispatchEvent {
@@ -18,10 +23,19 @@ export interface DispatchEvent {
   readonly detail?: string;
 }
 
+/** A call that was refused. */
+export interface Refused {
+  readonly tool: string;
+  readonly traceId: string;
+  readonly tenant: string;
+  readonly scanId?: string | null;
+}
+
 /** Who hears of it. */
 export interface TellingOptions {
   readonly metrics: Metrics;
   readonly audit: Audit;
+  readonly live: Teller;
   /** Hears of what the log should hold; never of untrusted text in a template. */
   readonly onEvent: (event: DispatchEvent) => void;
 }
@@ -36,15 +50,45 @@ export class Telling {
   }
 
   /** A call that was refused, or a scan that never started. */
-  refused(tool: string, traceId: string, error: AppError): void {
+  refused(
+    { tool, traceId, tenant, scanId = null }: Refused,
+    error: AppError,
+  ): void {
     this.#options.metrics.refused(tool, error.code, traceId);
     this.#options.onEvent({ kind: "refused", tool, traceId, error });
+    this.#options.live.tell({
+      kind: "call.refused",
+      tenant,
+      scanId,
+      // The name may be anything that a client sent.
+      data: {
+        tool: isToolName(tool) ? tool : null,
+        trace_id: traceId,
+        error: error.toBody(),
+      },
+    });
+  }
+
+  /** A scan that was recorded and waits for a place. */
+  queued(scan: Scan): void {
+    this.#tell("scan.queued", scan, { client: scan.client });
+  }
+
+  /** How far a scan is. */
+  progressed(scan: Scan, progress: Progress): void {
+    this.#tell("scan.progress", scan, progressData(progress));
+  }
+
+  /** What a scan found since the last time. */
+  found(scan: Scan, report: Report): void {
+    this.#tell("scan.found", scan, foundData(report));
   }
 
   /** A scan that has a place and begins. */
   started(scan: Scan): void {
     const { tool, traceId } = scan;
     this.#options.onEvent({ kind: "started", tool, traceId, scan });
+    this.#tell("scan.started", scan, {});
   }
 
   /** A scan that is over. */
@@ -52,6 +96,7 @@ export class Telling {
     const { id, tool, traceId, status, error } = scan;
     void this.append({
       kind: "scan_ended",
+      tenant: scan.tenant,
       scanId: id,
       traceId,
       tool,
@@ -59,6 +104,24 @@ export class Telling {
       code: error?.code ?? null,
     }, scan);
     this.#options.onEvent({ kind: "ended", tool, traceId, scan, ...end });
+    this.#tell("scan.ended", scan, {
+      error: error ?? null,
+      summary: summarize(scan),
+    });
+  }
+
+  #tell(
+    kind: EventKind,
+    scan: Scan,
+    data: Readonly<Record<string, unknown>>,
+  ): void {
+    const { id, tenant, tool, target, status } = scan;
+    this.#options.live.tell({
+      kind,
+      tenant,
+      scanId: id,
+      data: { scan_id: id, tool, target, status, ...data },
+    });
   }
 
   /** Records what is so already. */

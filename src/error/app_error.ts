@@ -17,6 +17,16 @@ export interface ErrorBody {
   readonly message: string;
   /** Seconds after which a retry makes sense, where that is known. */
   readonly retry_after?: number;
+  /** The request for approval that waits for a decision: with `approval_required`. */
+  readonly approval_id?: string;
+}
+
+/** A request for approval that a call waits for. */
+export interface ApprovalRef {
+  /** Its id. */
+  readonly id: string;
+  /** Whether the user of the MCP client may decide it. */
+  readonly byClientUser: boolean;
 }
 
 /** Options of {@linkcode AppError}. */
@@ -27,6 +37,8 @@ export interface AppErrorOptions {
   readonly cause?: unknown;
   /** Seconds after which a retry makes sense. */
   readonly retryAfter?: number;
+  /** What has to be approved first: with `approval_required`. */
+  readonly approval?: ApprovalRef;
 }
 
 /** An expected failure: a code from the closed list and a message with the way out. */
@@ -38,29 +50,35 @@ export class AppError extends Error {
   readonly detail: string | undefined;
   /** Seconds after which a retry makes sense. */
   readonly retryAfter: number | undefined;
+  /** What has to be approved first. */
+  readonly approval: ApprovalRef | undefined;
 
   /**
    * @param code One of the closed codes.
    * @param message What was wrong and what to do next.
-   * @param options Log detail, cause and retry time.
+   * @param options Log detail, cause, retry time and approval.
    */
   constructor(code: ErrorCode, message: string, options: AppErrorOptions = {}) {
     super(message, "cause" in options ? { cause: options.cause } : undefined);
     this.code = code;
     this.detail = options.detail;
     this.retryAfter = options.retryAfter;
+    this.approval = options.approval;
   }
 
   /**
    * Gives the part that may leave the process.
    *
-   * @returns Code, message and, where known, the retry time.
+   * @returns Code, message and, where known, the retry time and the approval.
    */
   toBody(): ErrorBody {
-    const body = { code: this.code, message: this.message };
-    return this.retryAfter === undefined
-      ? body
-      : { ...body, retry_after: this.retryAfter };
+    const { code, message, retryAfter, approval } = this;
+    return {
+      code,
+      message,
+      ...(retryAfter === undefined ? {} : { retry_after: retryAfter }),
+      ...(approval === undefined ? {} : { approval_id: approval.id }),
+    };
   }
 }
 
@@ -83,6 +101,9 @@ export function toAppError(thrown: unknown): AppError {
   );
 }
 
+/** Most characters of an approval's id that crossed a boundary. */
+const APPROVAL_ID_LENGTH_MAX = 64;
+
 /**
  * Reads an error body that crossed a boundary.
  *
@@ -91,16 +112,26 @@ export function toAppError(thrown: unknown): AppError {
  */
 export function parseErrorBody(value: unknown): AppError {
   if (typeof value === "object" && value !== null) {
-    const { code, message, retry_after } = value as Record<string, unknown>;
+    const body = value as Record<string, unknown>;
+    const { code, message, retry_after } = body;
     if (
       isErrorCode(code) && typeof message === "string" && message.length <= 4096
     ) {
-      return new AppError(
-        code,
-        message,
-        typeof retry_after === "number" ? { retryAfter: retry_after } : {},
-      );
+      const approval = parseApproval(body);
+      return new AppError(code, message, {
+        ...(typeof retry_after === "number" ? { retryAfter: retry_after } : {}),
+        ...(approval === null ? {} : { approval }),
+      });
     }
   }
   return toAppError(new TypeError("malformed error body"));
+}
+
+/** Who may decide does not cross: whoever made the error knows it, and nobody else may claim it. */
+function parseApproval(
+  { approval_id: id }: Readonly<Record<string, unknown>>,
+): ApprovalRef | null {
+  if (typeof id !== "string" || id.length > APPROVAL_ID_LENGTH_MAX) return null;
+  // The id goes into texts that people read: only what an id is made of.
+  return /^[\w-]+$/.test(id) ? { id, byClientUser: false } : null;
 }

@@ -18,7 +18,7 @@ const NEXT: Readonly<Record<ErrorCode, string>> = {
   tool_disabled:
     "The operator switched this tool off; use another tool or tell the user.",
   circuit_open:
-    "The tool failed repeatedly and rests; wait for retry_after, then call once.",
+    "Wait for retry_after and call once; where there is none, use another tool or tell the user.",
   invalid_arguments:
     "Correct the named argument by the tool's input schema and call again.",
   invalid_target:

@@ -4,7 +4,13 @@
  * @module
  */
 import type { ToolStatistics } from "@/metrics/statistics.ts";
+import type { HealthStatus } from "./check.ts";
 import type { HealthReport } from "./health.ts";
+
+/** Health as JSON. */
+export interface HealthJson extends Readonly<Record<string, unknown>> {
+  readonly status: HealthStatus;
+}
 
 /**
  * Writes a look at everything as JSON.
@@ -16,7 +22,7 @@ import type { HealthReport } from "./health.ts";
 export function healthJson(
   report: HealthReport,
   statistics: Readonly<Record<string, ToolStatistics>>,
-): Readonly<Record<string, unknown>> {
+): HealthJson {
   return {
     status: report.status,
     at: new Date(report.at).toISOString(),

@@ -7,7 +7,7 @@
  * @module
  */
 import { AppError, type ErrorBody, parseErrorBody } from "@/error/app_error.ts";
-import type { Labels } from "@/scope/rules.ts";
+import type { Binding } from "@/scope/rules.ts";
 import type { Report } from "@/tools/report.ts";
 import type { Progress, ToolName } from "@/tools/tool.ts";
 import { parseAddress } from "@/scope/block.ts";
@@ -37,7 +37,7 @@ export interface Request {
   readonly rawSockets: boolean;
   readonly resolved: ReadonlyMap<string, readonly string[]>;
   /** What the scan is kept under. */
-  readonly labels: Labels;
+  readonly labels: Binding;
 }
 
 /** What main hears of a scan while it runs. */

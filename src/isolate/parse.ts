@@ -108,16 +108,17 @@ export function parseAsk(data: unknown): Ask | null {
     ) return null;
     pairs.push([name, addresses]);
   }
-  const { engagement, tags } = recordOf(labels) ?? {};
+  const { engagement, tags, tenant } = recordOf(labels) ?? {};
   if (engagement !== null && !isText(engagement, LABEL_LENGTH_MAX)) return null;
   if (!isTextList(tags, TAGS_MAX, LABEL_LENGTH_MAX)) return null;
+  if (!isText(tenant, LABEL_LENGTH_MAX)) return null;
   return {
     kind,
     id,
     request,
     rawSockets,
     resolved: Object.fromEntries(pairs),
-    labels: { engagement, tags },
+    labels: { engagement, tags, tenant },
   };
 }
 

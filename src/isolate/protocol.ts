@@ -10,7 +10,7 @@
  * @module
  */
 import type { ErrorBody } from "@/error/app_error.ts";
-import type { Labels } from "@/scope/rules.ts";
+import type { Binding } from "@/scope/rules.ts";
 import type { Guardrails } from "@/tools/guardrails.ts";
 import type { Report } from "@/tools/report.ts";
 import type { Progress, ToolName, Verdict } from "@/tools/tool.ts";
@@ -71,7 +71,7 @@ export interface RequestAsk {
   /** Looked-up addresses of each host name; checked against the scope again. */
   readonly resolved: Readonly<Record<string, readonly string[]>>;
   /** What the scan is kept under: each side knows by its own rules what that is bound to. */
-  readonly labels: Labels;
+  readonly labels: Binding;
 }
 
 /** The end of a scan as its isolate saw it. */

@@ -9,6 +9,7 @@
  *
  * @module
  */
+import { CleanTexts } from "./clean_texts.ts";
 
 /** What stands in a secret's place. */
 export const REDACTED = "***REDACTED***";
@@ -96,6 +97,15 @@ export function isSecretName(name: string): boolean {
  * @returns The text with its secrets replaced, cut to a maximum.
  */
 export function redactText(text: string): string {
+  if (clean.has(text)) return text;
+  const redacted = searched(text);
+  if (redacted === text) clean.add(text);
+  return redacted;
+}
+
+const clean = new CleanTexts();
+
+function searched(text: string): string {
   let redacted = text.slice(0, SEARCH_LENGTH_MAX)
     // A password in a URL may hold a slash; what stands behind the colon of a sound one is a port.
     .replace(
@@ -110,6 +120,7 @@ export function redactText(text: string): string {
         isSecretName(name) ? `${head}${REDACTED}` : whole,
     )
     .replace(/\b(Bearer|Basic) [\w.~+\/=-]+/gi, `$1 ${REDACTED}`)
+    .replace(/\bsmk_[0-9a-z]{16}_\w{8,}/g, REDACTED)
     .replace(ASSIGNED, `$1${REDACTED}`)
     .replace(/[^\s\/"']+/g, withoutUserInformation);
   for (const flag of FLAGGED) {

@@ -5,7 +5,7 @@
  * @module
  */
 import { durationOf, isoTime } from "@/scans/times.ts";
-import type { Who } from "@/audit/entry.ts";
+import type { From } from "@/audit/entry.ts";
 import { toAppError } from "@/error/app_error.ts";
 import type { CallAnswer, Engine } from "@/dispatch/engine.ts";
 import { isOver, type Scan, type ScanHead } from "@/scans/scan.ts";
@@ -42,7 +42,7 @@ const LIST_HEAD_TOKENS = 100;
 
 /** A call as it left the protocol. */
 export interface ToolCall {
-  readonly who: Who;
+  readonly who: From;
   readonly name: string;
   /** Untrusted JSON. */
   readonly arguments: unknown;
@@ -51,22 +51,30 @@ export interface ToolCall {
   readonly traceId?: string;
 }
 
+/** Runs a scanner's call; gives a question instead of its answer where somebody has to be asked. */
+export type Approved<Question> = (
+  run: () => Promise<CallAnswer>,
+) => Promise<CallAnswer | Question>;
+
 /**
  * Answers a call.
  *
  * @param engine The engine.
  * @param call The call.
- * @returns The answer; a refusal is an answer with `isError`.
+ * @param approved Runs the call of a scanner. Nobody is asked if it is left out.
+ * @returns The answer, or the question; a refusal is an answer with `isError`.
  * @throws {AppError} `tool_not_found`, which the protocol wants as an error of its own.
  */
-export async function callTool(
+export async function callTool<Question extends object = never>(
   engine: Engine,
   call: ToolCall,
-): Promise<Answer> {
+  approved: Approved<Question> = (run) => run(),
+): Promise<Answer | Question> {
   try {
     const { name } = call;
     if (!isScanTool(name)) {
-      return callAnswer(await engine.call(engineCall(call)), engine);
+      const given = await approved(() => engine.call(engineCall(call)));
+      return "kind" in given ? callAnswer(given, engine) : given;
     }
     // The engine records scans and their ends itself.
     if (name !== "scan_cancel") await recordReading(engine, call);
@@ -96,7 +104,7 @@ export function nextCallOf(
 const SCAN_TOOLS: Readonly<
   Record<
     ScanToolName,
-    (engine: Engine, input: unknown, who: Who) => Promise<Answer>
+    (engine: Engine, input: unknown, who: From) => Promise<Answer>
   >
 > = {
   scan_status: async (engine, input) => {

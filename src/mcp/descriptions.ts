@@ -151,6 +151,7 @@ function availability(
   const state = tools.find(({ name }) => name === tool);
   if (state === undefined) return [];
   if (!state.enabled) return ["Switched off by the operator."];
+  if (state.breaker === "forced_open") return ["Stopped by the operator."];
   if (state.breaker !== "closed") {
     return ["It failed repeatedly and may be refused for the moment."];
   }

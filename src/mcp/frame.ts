@@ -1,5 +1,6 @@
 /**
- * One line as a message of the protocol, or as the reason why it is none. Size was bounded before;
+ * One line, or the body of a request, as a message of the protocol, or as the reason why it is none.
+ * Size was bounded before;
  * here come depth, then JSON, then shape, in that order, so that no step meets more than the one
  * before let through.
  *
@@ -11,17 +12,29 @@ import {
   PARSE_ERROR,
   parseJSONRPCMessage,
 } from "@modelcontextprotocol/server";
+import { isDeeperThan, JSON_DEPTH_MAX } from "@/tools/json_depth.ts";
 
-/** Deepest nesting of a message. The deepest sound one has about ten levels. */
-export const FRAME_DEPTH_MAX = 64;
+/** Deepest nesting of a message. */
+export const FRAME_DEPTH_MAX = JSON_DEPTH_MAX;
 
 /** A line, read. */
 export type Frame =
   | { readonly kind: "message"; readonly message: JSONRPCMessage }
-  /** Not a message; the refusal is to be sent. */
-  | { readonly kind: "refused"; readonly refusal: JSONRPCMessage }
+  | Refused
   /** A blank line. */
   | { readonly kind: "blank" };
+
+/** Bytes as JSON. */
+export type Json =
+  | { readonly kind: "json"; readonly value: unknown }
+  | Refused
+  | { readonly kind: "blank" };
+
+/** Not a message; the refusal is to be sent. */
+export interface Refused {
+  readonly kind: "refused";
+  readonly refusal: JSONRPCMessage;
+}
 
 /**
  * Reads a line.
@@ -30,23 +43,48 @@ export type Frame =
  * @returns What it is. It throws nothing, whatever arrives.
  */
 export function readFrame(bytes: Uint8Array): Frame {
+  const json = readJson(bytes);
+  if (json.kind !== "json") return json;
+  if (Array.isArray(json.value)) {
+    return refused(
+      INVALID_REQUEST,
+      "batches are not part of the protocol; send one message a line",
+    );
+  }
+  return readMessage(json.value);
+}
+
+/**
+ * Reads bytes as JSON that is not nested too deep.
+ *
+ * @param bytes Untrusted, bounded by whoever received them.
+ * @returns The value, or the refusal. It throws nothing, whatever arrives.
+ */
+export function readJson(bytes: Uint8Array): Json {
   const text = decode(bytes);
   if (text === null) return refused(PARSE_ERROR, "it is not UTF-8");
   if (text.trim() === "") return { kind: "blank" };
-  if (isTooDeep(text)) {
+  if (isDeeperThan(text, FRAME_DEPTH_MAX)) {
     return refused(
       INVALID_REQUEST,
       `it is nested deeper than ${FRAME_DEPTH_MAX} levels`,
     );
   }
   const value = parseJson(text);
-  if (value === undefined) return refused(PARSE_ERROR, "it is not JSON");
-  if (Array.isArray(value)) {
-    return refused(
-      INVALID_REQUEST,
-      "batches are not part of the protocol; send one message a line",
-    );
-  }
+  return value === undefined
+    ? refused(PARSE_ERROR, "it is not JSON")
+    : { kind: "json", value };
+}
+
+/**
+ * Reads a value as one message.
+ *
+ * @param value Untrusted JSON.
+ * @returns The message, or the refusal.
+ */
+export function readMessage(
+  value: unknown,
+): Refused | { readonly kind: "message"; readonly message: JSONRPCMessage } {
   try {
     return { kind: "message", message: parseJSONRPCMessage(value) };
   } catch {
@@ -79,7 +117,7 @@ export function refusal(
   };
 }
 
-function refused(code: number, why: string, id?: string | number): Frame {
+function refused(code: number, why: string, id?: string | number): Refused {
   return { kind: "refused", refusal: refusal(code, why, id) };
 }
 
@@ -99,23 +137,6 @@ function parseJson(text: string): unknown {
     // No JSON text parses to undefined, so it stands for none.
     return undefined;
   }
-}
-
-/** Counts brackets outside of strings, without parsing. */
-function isTooDeep(text: string): boolean {
-  let depth = 0;
-  let inString = false;
-  for (let at = 0; at < text.length; at++) {
-    const unit = text.charCodeAt(at);
-    if (inString) {
-      if (unit === 0x5c) at++;
-      else if (unit === 0x22) inString = false;
-    } else if (unit === 0x22) inString = true;
-    else if (unit === 0x7b || unit === 0x5b) {
-      if (++depth > FRAME_DEPTH_MAX) return true;
-    } else if (unit === 0x7d || unit === 0x5d) depth--;
-  }
-  return false;
 }
 
 function idOf(value: unknown): string | number | undefined {

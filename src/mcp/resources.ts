@@ -5,6 +5,11 @@
  */
 import { AppError } from "@/error/app_error.ts";
 import type { Engine } from "@/dispatch/engine.ts";
+import {
+  type AuthorizedOperation,
+  may,
+  require,
+} from "@/identity/authorize.ts";
 import type { Scan } from "@/scans/scan.ts";
 import { type Fields, parseFields } from "@/tools/field.ts";
 import { cleanText } from "@/tools/untrusted.ts";
@@ -100,6 +105,8 @@ export const TEMPLATES: readonly TemplateEntry[] = [
 ];
 
 const FIXED: readonly (ResourceEntry & {
+  /** What its reader has to be allowed. */
+  readonly needs?: AuthorizedOperation;
   readonly read: (engine: Engine) => Promise<string>;
 })[] = [
   {
@@ -126,6 +133,7 @@ const FIXED: readonly (ResourceEntry & {
     title: "Metrics",
     description: "Metrics in the Prometheus text format.",
     mimeType: "text/plain; version=0.0.4",
+    needs: "metrics",
     read: (engine) => engine.metrics(),
   },
 ];
@@ -141,7 +149,11 @@ export async function listResources(
 ): Promise<readonly ResourceEntry[]> {
   const recent = await engine.scans({ limit: RECENT_MAX });
   return [
-    ...FIXED.map(({ read: _, ...entry }) => entry),
+    ...FIXED
+      .filter(({ needs }) =>
+        needs === undefined || may(engine.principal, needs)
+      )
+      .map(({ read: _, needs: __, ...entry }) => entry),
     ...recent.map((scan) => ({
       uri: `scan://${scan.id}`,
       name: scan.id,
@@ -168,6 +180,7 @@ export async function readResource(
 ): Promise<readonly Content[]> {
   const fixed = FIXED.find((entry) => entry.uri === uri);
   if (fixed !== undefined) {
+    if (fixed.needs !== undefined) require(engine.principal, fixed.needs);
     const text = await fixed.read(engine);
     return [{ uri, mimeType: fixed.mimeType, text }];
   }

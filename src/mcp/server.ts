@@ -10,7 +10,7 @@
  *
  * @module
  */
-import type { Who } from "@/audit/entry.ts";
+import type { From } from "@/audit/entry.ts";
 import { auditText, LONG_TEXT_MAX } from "@/audit/text.ts";
 import {
   ProtocolError,
@@ -25,6 +25,12 @@ import type { Engine } from "@/dispatch/engine.ts";
 import { shown } from "@/tools/field.ts";
 import { cleanText } from "@/tools/untrusted.ts";
 import { shorten } from "./budget.ts";
+import { isToolShown } from "./allowed_tools.ts";
+import {
+  ANSWER_SECONDS_MAX,
+  type Questions,
+  withApproval,
+} from "./approval_question.ts";
 import { callTool, traceIdOf } from "./call_tool.ts";
 import { complete } from "./completion.ts";
 import { progressSender } from "./progress.ts";
@@ -55,7 +61,9 @@ export interface McpServerInfo {
    */
   readonly fields: () => ToolFields | Promise<ToolFields>;
   /** How clients reach it, for the audit log. */
-  readonly transport: Who["transport"];
+  readonly transport: From["transport"];
+  /** Signs the questions to the client's user. */
+  readonly questions: Questions;
   /** A monotonic clock in milliseconds, for the pace of progress messages. */
   readonly now: () => number;
   /** Milliseconds since the epoch, for the date of a report. */
@@ -65,18 +73,29 @@ export interface McpServerInfo {
 /** The engine, or its start. Whoever started it handles a rejection. */
 export type EngineSource = Engine | Promise<Engine>;
 
+/** Who sent a message. */
+export interface Caller {
+  /** The engine, bound to the caller. */
+  readonly engine: EngineSource;
+  /** The address that it came from, where there is one. */
+  readonly address: string | null;
+}
+
+/** Says who sent a message: over HTTP each request proves it anew. */
+export type CallerOf = (context: ServerContext) => Caller;
+
 type Params = Readonly<Record<string, unknown>>;
 
 /**
- * Makes a server for one connection. Cheap and without side effects.
+ * Makes a server for one connection or one request. Cheap and without side effects.
  *
- * @param engine The engine, or its start.
  * @param info Version, fields and clock.
+ * @param callerOf Says who sent a message.
  * @returns The server, connected to nothing.
  */
 export function createMcpServer(
-  engine: EngineSource,
   info: McpServerInfo,
+  callerOf: CallerOf,
 ): Server {
   const server = new Server(
     {
@@ -87,43 +106,59 @@ export function createMcpServer(
     {
       capabilities: { tools: {}, resources: {}, prompts: {}, completions: {} },
       instructions: INSTRUCTIONS,
+      requestState: { verify: info.questions.verify },
+      inputRequired: { roundTimeoutMs: ANSWER_SECONDS_MAX * 1_000 },
     },
   );
-  addTools(server, engine, info);
-  addResources(server, engine, info);
+  const connection: Connection = { server, info, callerOf };
+  addTools(connection);
+  addResources(connection);
   addPrompts(server);
-  addCompletions(server, engine);
+  addCompletions(connection);
   return server;
 }
 
-function addTools(
-  server: Server,
-  engine: EngineSource,
-  info: McpServerInfo,
-): void {
-  handle(server, "tools/list", async () => {
+/** What every handler works with. */
+interface Connection {
+  readonly server: Server;
+  readonly info: McpServerInfo;
+  readonly callerOf: CallerOf;
+}
+
+function addTools({ server, info, callerOf }: Connection): void {
+  handle(server, "tools/list", async (_, context) => {
+    const engine = await callerOf(context).engine;
     const [fields, capabilities] = await Promise.all([
       info.fields(),
-      Promise.resolve(engine).then((up) => up.capabilities()),
+      engine.capabilities(),
     ]);
-    return { tools: toolEntries(fields, capabilities) };
+    const tools = toolEntries(fields, capabilities)
+      .filter(({ name }) => isToolShown(engine.principal, name));
+    return { tools };
   });
   handle(server, "tools/call", async (params, context) => {
-    const name = textOf(params, "name");
+    const tool = textOf(params, "name");
+    const given = params["arguments"] ?? {};
+    const caller = callerOf(context);
     const progress = progressOf(context, info.now);
     const traceId = traceIdOf(context.mcpReq._meta);
     try {
-      const { structuredContent, text, isError } = await callTool(
-        await engine,
-        {
-          name,
-          arguments: params["arguments"] ?? {},
-          who: whoOf(server, info),
-          signal: context.mcpReq.signal,
-          ...(progress === null ? {} : { onProgress: progress.report }),
-          ...(traceId === undefined ? {} : { traceId }),
-        },
-      );
+      const engine = await caller.engine;
+      const who = whoOf(server, info, { engine, address: caller.address });
+      const answer = await callTool(engine, {
+        name: tool,
+        arguments: given,
+        who,
+        signal: context.mcpReq.signal,
+        ...(progress === null ? {} : { onProgress: progress.report }),
+        ...(traceId === undefined ? {} : { traceId }),
+      }, (run) => {
+        const { questions } = info;
+        const asked = { tool, arguments: given, who, run };
+        return withApproval({ server, context, engine, questions, ...asked });
+      });
+      if (!("isError" in answer)) return answer;
+      const { structuredContent, text, isError } = answer;
       return {
         content: [{ type: "text", text }],
         structuredContent,
@@ -143,13 +178,33 @@ const CLIENT_VERSION_LENGTH_MAX = 32;
  * A client says who it is; over stdio nobody checks that. The name goes to the audit log, the log and
  * each of its scans: no credentials may hide in it, nothing that moves a cursor or turns the reading
  * round, and a strange one is no reason to refuse its scans.
+ *
+ * Over HTTP credentials say who it is, and what it calls itself is added if nothing of it is strange.
  */
-function whoOf(server: Server, { transport }: McpServerInfo): Who {
+function whoOf(
+  server: Server,
+  { transport }: McpServerInfo,
+  { engine, address }: {
+    readonly engine: Engine;
+    readonly address: string | null;
+  },
+): From {
   const said = server.getClientVersion();
   const name = clientText(said?.name ?? "", CLIENT_NAME_LENGTH_MAX);
   const version = clientText(said?.version ?? "", CLIENT_VERSION_LENGTH_MAX);
-  const client = `${name || "a client without a name"} ${version}`.trim();
-  return { client, transport, address: null };
+  const itself = `${name} ${version}`.trim();
+  if (transport !== "http") {
+    const client = `${name || "a client without a name"} ${version}`.trim();
+    return { client, transport, address };
+  }
+  const { client } = engine.principal;
+  const isClean = name !== "" && name === said?.name &&
+    version === said.version && /^[\w .:/+-]+$/.test(itself);
+  return {
+    client: isClean ? `${client} (${itself})` : client,
+    transport,
+    address,
+  };
 }
 
 /** Cleaned first, so that nothing unseen splits a secret; cut last, so that no cut hides one. */
@@ -158,30 +213,36 @@ function clientText(said: string, lengthMax: number): string {
   return cleanText(auditText(seen, LONG_TEXT_MAX), { lengthMax });
 }
 
-function addResources(
-  server: Server,
-  engine: EngineSource,
-  info: McpServerInfo,
-): void {
-  const recordReading = async (tool: string, asked: object): Promise<void> =>
-    await (await engine).recordReading({
-      who: whoOf(server, info),
+function addResources({ server, info, callerOf }: Connection): void {
+  const recorded = async (
+    context: ServerContext,
+    tool: string | null,
+    asked: object,
+  ): Promise<Engine> => {
+    const { engine: source, address } = callerOf(context);
+    const engine = await source;
+    if (tool === null) return engine;
+    await engine.recordReading({
+      who: whoOf(server, info, { engine, address }),
       tool,
       arguments: asked,
     });
-  handle(server, "resources/list", async () => {
-    await recordReading("resources/list", {});
-    return { resources: await listResources(await engine) };
+    return engine;
+  };
+  handle(server, "resources/list", async (_, context) => {
+    const engine = await recorded(context, "resources/list", {});
+    return { resources: await listResources(engine) };
   });
   handle(server, "resources/templates/list", () => ({
     resourceTemplates: TEMPLATES,
   }));
-  handle(server, "resources/read", async (params) => {
+  handle(server, "resources/read", async (params, context) => {
     const uri = textOf(params, "uri");
     // What this server says of itself is nobody's finding.
-    if (uri.startsWith("scan:")) await recordReading("resources/read", { uri });
+    const reading = uri.startsWith("scan:") ? "resources/read" : null;
+    const engine = await recorded(context, reading, { uri });
     try {
-      return { contents: await readResource(await engine, uri, info) };
+      return { contents: await readResource(engine, uri, info) };
     } catch (thrown) {
       const error = toAppError(thrown);
       if (error.code !== "not_found") throw error;
@@ -200,15 +261,15 @@ function addPrompts(server: Server): void {
   });
 }
 
-function addCompletions(server: Server, engine: EngineSource): void {
-  handle(server, "completion/complete", async (params) => {
+function addCompletions({ server, callerOf }: Connection): void {
+  handle(server, "completion/complete", async (params, context) => {
     const ref = recordOf(params, "ref");
     const argument = recordOf(params, "argument");
     const isPrompt = ref["type"] === "ref/prompt";
     if (!isPrompt && ref["type"] !== "ref/resource") {
       throw wrong('"ref.type" is neither ref/prompt nor ref/resource');
     }
-    const completion = await complete(await engine, {
+    const completion = await complete(await callerOf(context).engine, {
       ref: isPrompt
         ? { kind: "prompt", name: textOf(ref, "name") }
         : { kind: "template", uri: textOf(ref, "uri") },

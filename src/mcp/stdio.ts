@@ -5,6 +5,7 @@
  * @module
  */
 import { serveStdio } from "@modelcontextprotocol/server/stdio";
+import { createQuestions } from "./approval_question.ts";
 import { LineTransport } from "./line_transport.ts";
 import {
   createMcpServer,
@@ -13,7 +14,8 @@ import {
 } from "./server.ts";
 
 /** Options of {@linkcode serveMcpStdio}. */
-export interface McpStdioOptions extends Omit<McpServerInfo, "transport"> {
+export interface McpStdioOptions
+  extends Omit<McpServerInfo, "transport" | "questions"> {
   /** Standard input. */
   readonly input: ReadableStream<Uint8Array>;
   /** Standard output; nothing else may write to it. */
@@ -43,8 +45,14 @@ export function serveMcpStdio(
 ): McpStdioHandle {
   const closed = Promise.withResolvers<void>();
   const transport = new LineTransport(options);
+  const questions = createQuestions();
+  const caller = { engine, address: null };
   const handle = serveStdio(
-    () => createMcpServer(engine, { ...options, transport: "stdio" }),
+    () =>
+      createMcpServer(
+        { ...options, transport: "stdio", questions },
+        () => caller,
+      ),
     {
       transport,
       onerror: options.onError,

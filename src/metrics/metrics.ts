@@ -68,6 +68,20 @@ export interface EgressCounts {
   readonly dropped: EgressCount;
 }
 
+/** What one tenant has and uses. */
+export interface TenantUse {
+  /** Places taken, over all tools. */
+  readonly held: number;
+  /** Calls that wait for a place. */
+  readonly waiting: number;
+  readonly quotas: readonly {
+    readonly name: string;
+    /** Null for no bound. */
+    readonly limit: number | null;
+    readonly used: number;
+  }[];
+}
+
 /** What an operator watches besides executions. Each is asked when metrics are read. */
 export interface MetricsSources {
   /** State `closed`, `half_open`, `open` or `forced_open` of each tool's breaker. */
@@ -78,6 +92,12 @@ export interface MetricsSources {
   readonly permits?: () => Readonly<
     Record<string, { readonly held: number; readonly waiting: number }>
   >;
+  /** Each tenant of the configuration, by its name: a closed list, like every label. */
+  readonly tenants?: () => Readonly<Record<string, TenantUse>>;
+  /** How many calls had to leave the queue for another tenant's. */
+  readonly evictions?: () => number;
+  /** How many requests each rate limit refused, by the name of the limit. */
+  readonly rateLimited?: () => Readonly<Record<string, number>>;
   /** Each isolate, by the name of its tool or `warden`. */
   readonly isolates?: () => Readonly<
     Record<string, { readonly up: boolean; readonly restarts: number }>
@@ -268,6 +288,7 @@ export class Metrics {
         samples: () => this.#active.samples(),
       },
       ...this.#toolGauges(),
+      ...this.#tenantGauges(),
       ...this.#processGauges(),
     ];
   }
@@ -304,6 +325,51 @@ export class Metrics {
           "mcp_isolate_restarts_total",
           "How often the isolate was replaced.",
           () => each(isolates?.(), isolate, ({ restarts }) => restarts),
+        ),
+        type: "counter",
+      },
+    ];
+  }
+
+  #tenantGauges(): Family[] {
+    const { tenants, evictions, rateLimited } = this.#sources;
+    const label = (tenant: string) => ({ tenant });
+    return [
+      gauge(
+        "mcp_tenant_queue_waiting",
+        "Calls of a tenant that wait for a place.",
+        () => each(tenants?.(), label, ({ waiting }) => waiting),
+      ),
+      gauge(
+        "mcp_tenant_queue_held",
+        "Places that a tenant has taken.",
+        () => each(tenants?.(), label, ({ held }) => held),
+      ),
+      gauge(
+        "mcp_tenant_quota_used",
+        "What a tenant used of a quota, with what is reserved.",
+        () => quotaSamples(tenants?.(), ({ used }) => used),
+      ),
+      gauge(
+        "mcp_tenant_quota_limit",
+        "A tenant's quota; not shown where it has no bound.",
+        () => quotaSamples(tenants?.(), ({ limit }) => limit),
+      ),
+      {
+        ...gauge(
+          "mcp_queue_evictions_total",
+          "Calls that had to leave the full queue for another tenant's.",
+          () =>
+            evictions === undefined ? [] : [{ labels: {}, value: evictions() }],
+        ),
+        type: "counter",
+      },
+      {
+        ...gauge(
+          "mcp_rate_limited_total",
+          "Requests that a rate limit refused.",
+          () =>
+            each(rateLimited?.(), (policy) => ({ policy }), (count) => count),
         ),
         type: "counter",
       },
@@ -402,6 +468,20 @@ function each<Value>(
     series.add(labels(name), number(value));
   }
   return series.samples();
+}
+
+function quotaSamples(
+  tenants: Readonly<Record<string, TenantUse>> | undefined,
+  number: (quota: TenantUse["quotas"][number]) => number | null,
+): Sample[] {
+  return Object.entries(tenants ?? {}).flatMap(([tenant, { quotas }]) =>
+    quotas.flatMap((quota) => {
+      const value = number(quota);
+      return value === null
+        ? []
+        : [{ labels: { tenant, quota: quota.name }, value }];
+    })
+  );
 }
 
 function breakerNumber(state: string): number {

@@ -1,15 +1,21 @@
 /**
  * A counting semaphore with what the common ones lack: a bounded queue, waiters that leave at once
- * when their signal aborts, permits that release once, and limits per key that are taken together
- * with the overall limit or not at all.
+ * when their signal aborts, permits that release once, limits per key and per tenant that are taken
+ * together with the overall limit or not at all, and turns between tenants.
  *
- * Taking both in one step is what keeps two kinds of limit free of deadlock and of waste: a waiter
- * whose key is full holds no overall place meanwhile. A freed place goes to the oldest waiter that
- * may use it, so waiters are served in the order of arrival but for those whose own key is full.
+ * Taking all in one step is what keeps several kinds of limit free of deadlock and of waste: a waiter
+ * whose key is full holds no overall place meanwhile. A freed place goes to a waiter that may use it:
+ * of the tenant whose turn it is (`fair_queue.ts`), the oldest one. Where all waiters are of one tenant,
+ * that is the order of arrival but for those whose own key is full.
+ *
+ * The bound of the queue is shared the same way. Where it is full, a newcomer of a tenant that has
+ * fewer waiting takes the place of the newest waiter of the tenant that has the most.
  *
  * @module
  */
 import { AppError } from "@/error/app_error.ts";
+import { FairQueue, type Free } from "./fair_queue.ts";
+import type { Place } from "./line.ts";
 
 const MINT = Symbol("permits/semaphore");
 
@@ -26,6 +32,12 @@ export interface Limits extends Limit {
   /** Limits of single keys, on top of the overall ones. A key that is not named has none. */
   readonly keys?: Readonly<Record<string, Limit>>;
   /**
+   * Most permits that one tenant holds at once, whatever the key; null for no bound of its own.
+   *
+   * @default {null}
+   */
+  readonly tenantPermits?: number | null;
+  /**
    * Seconds after which a refused caller should try again.
    *
    * @default {5}
@@ -33,7 +45,7 @@ export interface Limits extends Limit {
   readonly retryAfterSeconds?: number;
 }
 
-/** How busy a semaphore or one of its keys is. */
+/** How busy a semaphore, one of its keys or one of its tenants is. */
 export interface PermitStats {
   readonly held: number;
   readonly waiting: number;
@@ -42,9 +54,20 @@ export interface PermitStats {
 /** Seconds told to a caller that found the queue full, unless configured. */
 export const RETRY_AFTER_SECONDS = 5;
 
-interface Waiter {
-  readonly key: string;
-  readonly grant: () => void;
+/** Who takes a permit. */
+export interface Taker {
+  /**
+   * Whose limit counts besides the overall one.
+   *
+   * @default {""}
+   */
+  readonly key?: string;
+  /**
+   * Who shares places fairly with the others of its kind.
+   *
+   * @default {""}
+   */
+  readonly tenant?: string;
 }
 
 interface Lane {
@@ -100,8 +123,8 @@ export class Semaphore {
   #limits: Limits;
   #keys: ReadonlyMap<string, Limit>;
   #held = 0;
-  /** In order of arrival; a set, so that an aborted waiter leaves in constant time. */
-  readonly #waiters = new Set<Waiter>();
+  #evictions = 0;
+  readonly #queue = new FairQueue();
   /** Only keys in use have a lane, so the map is no larger than held plus waiting. */
   readonly #lanes = new Map<string, Lane>();
 
@@ -116,7 +139,12 @@ export class Semaphore {
 
   /** @returns How many permits are held and how many callers wait. */
   get stats(): PermitStats {
-    return { held: this.#held, waiting: this.#waiters.size };
+    return { held: this.#held, waiting: this.#queue.size };
+  }
+
+  /** @returns How many waiters had to make room for another tenant so far. */
+  get evictions(): number {
+    return this.#evictions;
   }
 
   /**
@@ -131,20 +159,41 @@ export class Semaphore {
   }
 
   /**
+   * Counts one tenant.
+   *
+   * @param tenant The tenant.
+   * @returns How many permits it holds and how many of its callers wait.
+   */
+  statsBy(tenant: string): PermitStats {
+    const held = this.#queue.heldBy(tenant);
+    return { held, waiting: this.#queue.waitingBy(tenant) };
+  }
+
+  /** @returns The tenants that hold a permit or wait for one. */
+  tenants(): readonly string[] {
+    return this.#queue.tenants();
+  }
+
+  /**
    * Takes a permit, waiting for it if need be.
    *
    * @param signal Ends the wait. A permit that was granted before stays granted.
-   * @param key Whose limit counts besides the overall one.
+   * @param taker Who takes it.
    * @returns The permit; dispose of it to give it back.
-   * @throws {AppError} `queue_full` or `cancelled`.
+   * @throws {AppError} `queue_full`, also later if it has to make room for another tenant; `cancelled`.
    */
   // deno-lint-ignore require-await -- A refusal must reject, never throw at the call.
-  async acquire(signal: AbortSignal, key = ""): Promise<Permit> {
+  async acquire(signal: AbortSignal, taker: Taker = {}): Promise<Permit> {
     if (signal.aborted) throw cancelled(signal);
+    const { key = "", tenant = "" } = taker;
+    const free = this.#free();
     // No waiter in the queue could start now, or it would have; so nobody is overtaken here.
-    if (this.#isFree(key)) return this.#take(key);
-    this.#refuseIfFull(key);
-    return this.#wait(signal, key);
+    if (
+      this.#held < this.#limits.permits && free.key(key) &&
+      this.#queue.heldBy(tenant) < free.tenantHeldMax
+    ) return this.#take(key, tenant);
+    this.#makeRoom(key, tenant);
+    return this.#wait(signal, key, tenant);
   }
 
   /**
@@ -160,21 +209,37 @@ export class Semaphore {
     this.#serve();
   }
 
-  #isFree(key: string): boolean {
-    if (this.#held >= this.#limits.permits) return false;
-    const limit = this.#keys.get(key);
-    return limit === undefined || this.statsOf(key).held < limit.permits;
+  /** What is free besides an overall place. */
+  #free(): Free {
+    return {
+      key: (key) => {
+        const limit = this.#keys.get(key);
+        return limit === undefined || this.statsOf(key).held < limit.permits;
+      },
+      tenantHeldMax: this.#limits.tenantPermits ?? Infinity,
+    };
   }
 
-  #refuseIfFull(key: string): void {
+  /** Refuses a newcomer, or lets somebody go for it: the queue grows beyond no bound. */
+  #makeRoom(key: string, tenant: string): void {
     const limit = this.#keys.get(key);
     const waiting = this.statsOf(key).waiting;
     if (limit !== undefined && waiting >= limit.queueMax) {
-      throw this.#queueFull(`"${key}"`, waiting);
+      const place = this.#queue.crowding(tenant, key);
+      if (place === null) throw this.#queueFull(`"${key}"`, waiting);
+      // It leaves the whole queue as well, so that has room for one more, too.
+      this.#evict(place);
+    } else if (this.#queue.size >= this.#limits.queueMax) {
+      const place = this.#queue.crowding(tenant);
+      if (place === null) throw this.#queueFull("a scan", this.#queue.size);
+      this.#evict(place);
     }
-    if (this.#waiters.size >= this.#limits.queueMax) {
-      throw this.#queueFull("a scan", this.#waiters.size);
-    }
+  }
+
+  #evict(place: Place): void {
+    this.#evictions += 1;
+    this.#forget(place);
+    place.waiter.evict();
   }
 
   #queueFull(what: string, waiting: number): AppError {
@@ -187,50 +252,68 @@ export class Semaphore {
     );
   }
 
-  #wait(signal: AbortSignal, key: string): Promise<Permit> {
+  #evicted(): AppError {
+    const retryAfter = this.#limits.retryAfterSeconds ?? RETRY_AFTER_SECONDS;
+    return new AppError(
+      "queue_full",
+      "Cannot wait any longer: the queue is full, and this tenant has the most calls in it; have " +
+        `fewer calls wait, then retry after ${retryAfter} s`,
+      { retryAfter },
+    );
+  }
+
+  #wait(signal: AbortSignal, key: string, tenant: string): Promise<Permit> {
     return new Promise((resolve, reject) => {
-      const waiter: Waiter = {
+      const done = () => signal.removeEventListener("abort", leave);
+      const place = this.#queue.add({
         key,
+        tenant,
         grant: () => {
-          signal.removeEventListener("abort", leave);
-          resolve(this.#take(key));
+          done();
+          resolve(this.#take(key, tenant));
         },
-      };
+        evict: () => {
+          done();
+          reject(this.#evicted());
+        },
+      });
       const leave = () => {
-        this.#forget(waiter);
+        this.#forget(place);
         reject(cancelled(signal));
       };
       signal.addEventListener("abort", leave, { once: true });
-      this.#waiters.add(waiter);
       this.#lane(key).waiting += 1;
     });
   }
 
-  #take(key: string): Permit {
+  #take(key: string, tenant: string): Permit {
     this.#held += 1;
     this.#lane(key).held += 1;
+    this.#queue.served(tenant);
     return new Permit(MINT, () => {
       this.#held -= 1;
       this.#lane(key).held -= 1;
       this.#sweep(key);
+      this.#queue.released(tenant);
       this.#serve();
     });
   }
 
-  /** One walk is enough: granting only ever makes places rarer. */
   #serve(): void {
-    for (const waiter of this.#waiters) {
-      if (this.#held >= this.#limits.permits) return;
-      if (!this.#isFree(waiter.key)) continue;
-      this.#forget(waiter);
-      waiter.grant();
+    const free = this.#free();
+    while (this.#held < this.#limits.permits) {
+      const place = this.#queue.next(free);
+      if (place === null) return;
+      this.#forget(place);
+      place.waiter.grant();
     }
   }
 
-  #forget(waiter: Waiter): void {
-    this.#waiters.delete(waiter);
-    this.#lane(waiter.key).waiting -= 1;
-    this.#sweep(waiter.key);
+  #forget(place: Place): void {
+    const { key } = place.waiter;
+    this.#queue.remove(place);
+    this.#lane(key).waiting -= 1;
+    this.#sweep(key);
   }
 
   #lane(key: string): Lane {
@@ -258,12 +341,9 @@ function cancelled(signal: AbortSignal): AppError {
 
 function checkedKeys(limits: Limits): ReadonlyMap<string, Limit> {
   const keys = new Map(Object.entries(limits.keys ?? {}));
+  checkPermits(limits.tenantPermits ?? 1);
   for (const limit of [limits, ...keys.values()]) {
-    if (!Number.isSafeInteger(limit.permits) || limit.permits < 1) {
-      throw new RangeError(
-        `Cannot limit permits to "${limit.permits}": expected a whole number from 1`,
-      );
-    }
+    checkPermits(limit.permits);
     if (!Number.isSafeInteger(limit.queueMax) || limit.queueMax < 0) {
       throw new RangeError(
         `Cannot limit a queue to "${limit.queueMax}": expected a whole number from 0`,
@@ -271,4 +351,11 @@ function checkedKeys(limits: Limits): ReadonlyMap<string, Limit> {
     }
   }
   return keys;
+}
+
+function checkPermits(permits: number): void {
+  if (Number.isSafeInteger(permits) && permits >= 1) return;
+  throw new RangeError(
+    `Cannot limit permits to "${permits}": expected a whole number from 1`,
+  );
 }

@@ -241,6 +241,7 @@ export function diffScans(
  * @returns The reason, or null if the two compare and silence of the earlier one means absence.
  */
 export function baselineFault(older: Scan, newer: Scan): string | null {
+  if (older.tenant !== newer.tenant) return "it is another tenant's";
   if (older.report === null) return "it has no results";
   if (!isComplete(older)) return "it ended early or its results are cut";
   try {
@@ -267,6 +268,7 @@ export function mayBeBaseline(
   older: Omit<ScanHead, "summary">,
   newer: Scan,
 ): boolean {
+  if (older.tenant !== newer.tenant) return false;
   if (older.status !== "succeeded") return false;
   if (older.tool === "gobuster" || newer.tool === "gobuster") {
     return older.tool === newer.tool &&

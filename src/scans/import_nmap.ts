@@ -371,5 +371,6 @@ function planOf(): Plan {
     permissions: [],
     timeoutMs: 0,
     notes: [],
+    facts: { networks: [], names: [], ports: 0, rate: 0, intrusive: false },
   };
 }

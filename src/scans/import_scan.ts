@@ -25,11 +25,13 @@ const AHEAD_MS = 86_400_000;
 export type ImportedScan = Omit<
   Scan,
   | "id"
+  | "tenant"
   | "queuedAt"
   | "traceId"
   | "engagement"
   | "tags"
   | "client"
+  | "askedBy"
   | "raw"
   | "rawTruncated"
   | "progress"

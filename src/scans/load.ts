@@ -47,6 +47,7 @@ export function headOfStored(stored: StoredScan): ScanHead {
 function fieldsOf(stored: StoredScan): Omit<Scan, "report" | "raw"> {
   return {
     id: stored.id,
+    tenant: stored.tenant,
     tool: stored.tool,
     request: stored.request,
     target: stored.target,
@@ -64,6 +65,7 @@ function fieldsOf(stored: StoredScan): Omit<Scan, "report" | "raw"> {
     engagement: stored.engagement,
     tags: stored.tags,
     client: stored.client,
+    askedBy: stored.askedBy,
     rawTruncated: stored.rawTruncated,
   };
 }

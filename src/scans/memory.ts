@@ -59,7 +59,7 @@ export class MemoryScans {
    *
    * @throws {AppError} `not_found`.
    */
-  update(id: string, change: Partial<Omit<Scan, "id">>): Scan {
+  update(id: string, change: Partial<Omit<Scan, "id" | "tenant">>): Scan {
     const before = this.find(id);
     if (before === null) {
       throw new AppError("not_found", `Cannot find the scan "${id}"`);

@@ -4,6 +4,7 @@
  * @module
  */
 import type { ErrorBody } from "@/error/app_error.ts";
+import type { AskedBy } from "@/store/asked_by.ts";
 import { isEnd, STORED_STATUSES } from "@/store/scan_record.ts";
 import type { Report } from "@/tools/report.ts";
 import type { Progress, ToolName } from "@/tools/tool.ts";
@@ -18,6 +19,8 @@ export type ScanStatus = typeof SCAN_STATUSES[number];
 export interface Scan {
   /** Sorts by time of acceptance. */
   readonly id: string;
+  /** Whose it is. */
+  readonly tenant: string;
   readonly tool: ToolName;
   /** The request as the client sent it, parsed JSON. */
   readonly request: Readonly<Record<string, unknown>>;
@@ -45,6 +48,8 @@ export interface Scan {
   readonly tags: readonly string[];
   /** Who asked, as the client names itself, or null. */
   readonly client: string | null;
+  /** The same as its credentials proved it; null where there were none. */
+  readonly askedBy: AskedBy | null;
   /** Stdout of the tool as it printed it. */
   readonly raw: Uint8Array | null;
   readonly rawTruncated: boolean;
@@ -56,8 +61,9 @@ export interface ScanHead extends Omit<Scan, "report" | "raw"> {
   readonly summary: string;
 }
 
-/** Which scans to list. What is left out does not narrow. */
+/** Which scans of a tenant to list. What is left out does not narrow. */
 export interface ScanFilter {
+  readonly tenant: string;
   readonly status?: ScanStatus;
   readonly tool?: ToolName;
   readonly engagement?: string;
@@ -69,7 +75,7 @@ export interface ScanFilter {
   readonly limit: number;
 }
 
-/** What tells a request from another one. */
+/** What tells a request from another one of the same tenant. */
 export interface RequestKeys {
   /** The client's own, or null. */
   readonly idempotencyKey: string | null;
@@ -107,17 +113,17 @@ export interface Scans {
    * @returns The scan as it is now.
    * @throws {AppError} `not_found`.
    */
-  update(id: string, change: Partial<Omit<Scan, "id">>): Scan;
+  update(id: string, change: Partial<Omit<Scan, "id" | "tenant">>): Scan;
   /** Keeps what was found so far, for the case that the end is never reached. */
   found(id: string, report: Report): void;
   /** Ends a scan: when this resolves the result is kept, or will be as soon as it can be. */
-  end(id: string, change: Partial<Omit<Scan, "id">>): Promise<Scan>;
-  /** @throws {AppError} `not_found`. */
+  end(id: string, change: Partial<Omit<Scan, "id" | "tenant">>): Promise<Scan>;
+  /** Of whichever tenant: the scan says whose it is. @throws {AppError} `not_found`. */
   get(id: string): Promise<Scan>;
-  /** Newest first. */
+  /** A tenant's scans, newest first. */
   list(filter: ScanFilter): Promise<readonly ScanHead[]>;
-  /** The last scan of a request that succeeded at this time or later, or null. */
-  answerTo(digest: string, since: number): Promise<Scan | null>;
+  /** The tenant's last scan of a request that succeeded at this time or later, or null. */
+  answerTo(digest: string, since: number, tenant: string): Promise<Scan | null>;
 }
 
 /** Tells whether a scan is over. */

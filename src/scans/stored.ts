@@ -104,6 +104,7 @@ export class StoredScans implements Scans, AsyncDisposable {
     const store = await this.#options.store();
     const { scan: stored, created } = await store.createScan({
       id: scan.id,
+      tenant: scan.tenant,
       tool: scan.tool,
       request: scan.request,
       target: scan.target,
@@ -112,6 +113,7 @@ export class StoredScans implements Scans, AsyncDisposable {
       engagement: scan.engagement,
       tags: scan.tags,
       client: scan.client,
+      askedBy: scan.askedBy,
       idempotencyKey: keys.idempotencyKey,
       requestDigest: keys.digest,
     }).catch((thrown) => {
@@ -135,7 +137,7 @@ export class StoredScans implements Scans, AsyncDisposable {
     this.#near.create(scan);
   }
 
-  update(id: string, change: Partial<Omit<Scan, "id">>): Scan {
+  update(id: string, change: Partial<Omit<Scan, "id" | "tenant">>): Scan {
     const scan = this.#near.update(id, change);
     const kept = changeOf(change);
     if (kept !== null) {
@@ -157,7 +159,10 @@ export class StoredScans implements Scans, AsyncDisposable {
     );
   }
 
-  async end(id: string, change: Partial<Omit<Scan, "id">>): Promise<Scan> {
+  async end(
+    id: string,
+    change: Partial<Omit<Scan, "id" | "tenant">>,
+  ): Promise<Scan> {
     const scan = this.#near.update(id, change);
     const writing = this.#writing.get(id);
     // The end holds everything that still waits.
@@ -190,10 +195,14 @@ export class StoredScans implements Scans, AsyncDisposable {
     });
   }
 
-  async answerTo(digest: string, since: number): Promise<Scan | null> {
+  async answerTo(
+    digest: string,
+    since: number,
+    tenant: string,
+  ): Promise<Scan | null> {
     const store = await this.#options.store();
     const { items: [last] } = await store.listScans(
-      { requestDigest: digest, status: "succeeded" },
+      { tenant, requestDigest: digest, status: "succeeded" },
       { limit: 1 },
     );
     if (last === undefined || (last.finishedAt ?? 0) < since) return null;
@@ -320,7 +329,9 @@ function isPassing({ code }: AppError): boolean {
 }
 
 /** What of a change is worth a write of its own: progress is not, it comes several times a second. */
-function changeOf(change: Partial<Omit<Scan, "id">>): ScanChange | null {
+function changeOf(
+  change: Partial<Omit<Scan, "id" | "tenant">>,
+): ScanChange | null {
   const { status, startedAt, argv, targets, scanType } = change;
   const kept: ScanChange = {
     ...(status === undefined ? {} : { status }),

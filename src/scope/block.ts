@@ -101,6 +101,31 @@ export function prefixOf(block: Block): number | null {
 }
 
 /**
+ * Cuts a block into networks.
+ *
+ * @param block The block.
+ * @returns The fewest networks that are the block together, in order; a single address without a prefix.
+ */
+export function networksOf(block: Block): string[] {
+  const bits = bitsOf(block.family);
+  const networks: string[] = [];
+  for (let first = block.first; first <= block.last;) {
+    let host = 0;
+    const left = block.last - first + 1n;
+    while (
+      host < bits && first % (1n << BigInt(host + 1)) === 0n &&
+      1n << BigInt(host + 1) <= left
+    ) host++;
+    const size = 1n << BigInt(host);
+    networks.push(
+      blockText({ family: block.family, first, last: first + size - 1n }),
+    );
+    first += size;
+  }
+  return networks;
+}
+
+/**
  * Writes an address in its canonical form.
  *
  * @param family The family.

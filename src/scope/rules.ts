@@ -22,9 +22,9 @@ export interface ScopeRules {
   readonly within: readonly ScopeWithin[];
 }
 
-/** Binds an engagement, or a tag, to subnets. */
+/** Binds an engagement, a tag, or a tenant to subnets. */
 export interface ScopeBound {
-  readonly kind: "engagement" | "tag";
+  readonly kind: "engagement" | "tag" | "tenant";
   readonly name: string;
   /** CIDRs. */
   readonly subnets: readonly string[];
@@ -44,6 +44,11 @@ export interface Labels {
   readonly tags: readonly string[];
 }
 
+/** What binds a scan: what it is kept under, and whose it is. */
+export interface Binding extends Labels {
+  readonly tenant: string;
+}
+
 /** Names of engagements, or subnets, that a refusal lists. */
 const LISTED_MAX = 8;
 
@@ -52,14 +57,14 @@ const LISTED_MAX = 8;
  * they are made of.
  *
  * @param rules The rules of the server.
- * @param labels What the scan is to be kept under.
+ * @param labels What the scan is to be kept under, and whose it is.
  * @returns The rules for this request.
  */
-export function rulesUnder(rules: ScopeRules, labels: Labels): ScopeRules {
-  const { engagement, tags } = labels;
-  const within = rules.bounds.filter(({ kind, name }) =>
-    kind === "engagement" ? name === engagement : tags.includes(name)
-  ).map(({ kind, name, subnets }) => ({
+export function rulesUnder(rules: ScopeRules, labels: Binding): ScopeRules {
+  const { engagement } = labels;
+  const within = rules.bounds.filter((bound) => binds(bound, labels)).map((
+    { kind, name, subnets },
+  ) => ({
     subnets,
     why: `the ${kind} "${name}" is bound to ${
       listed(subnets)
@@ -69,6 +74,20 @@ export function rulesUnder(rules: ScopeRules, labels: Labels): ScopeRules {
     ...rules,
     within: [...rules.within, ...within, ...missing(rules, engagement)],
   };
+}
+
+function binds(
+  { kind, name }: ScopeBound,
+  { engagement, tags, tenant }: Binding,
+): boolean {
+  switch (kind) {
+    case "engagement":
+      return name === engagement;
+    case "tag":
+      return tags.includes(name);
+    case "tenant":
+      return name === tenant;
+  }
 }
 
 function missing(

@@ -34,6 +34,7 @@ import {
   contains,
   type Family,
   networkOf,
+  networksOf,
   overlaps,
   parseAddress,
   parseNetwork,
@@ -153,6 +154,11 @@ export class Target {
   /** Whether any of its addresses is loopback. */
   get isLoopback(): boolean {
     return LOOPBACK.some((block) => overlaps(block, this.#block));
+  }
+
+  /** The same as networks in CIDR form; a single address without a prefix. */
+  get networks(): readonly string[] {
+    return networksOf(this.#block);
   }
 
   /** @returns The text that stands in a command line. */

@@ -65,12 +65,16 @@ const QUERIES: readonly (readonly [check: string, from: string])[] = [
     "scans s where removing = 0 and raw_bytes <> (select coalesce(sum(length), 0) from scan_raw r where r.scan_seq = s.seq)",
   ],
   [
+    "scans under an engagement or a tag of another tenant",
+    "scan_scopes x join scans s on s.id = x.scan_id join scopes c on c.id = x.scope_id where c.tenant <> s.tenant",
+  ],
+  [
     "scans that ended without a time",
     "scans s where status not in ('queued', 'running') and finished_at is null",
   ],
   [
     "open ports that the inventory does not know",
-    "scan_ports p join scan_hosts h on h.id = p.host_id join scans s on s.seq = h.scan_seq where p.state = 'open' and s.removing = 0 and not exists (select 1 from inventory_services i where i.scope_id = 1 and i.address_key = h.address_key and i.port = p.port and i.protocol = p.protocol)",
+    "scan_ports p join scan_hosts h on h.id = p.host_id join scans s on s.seq = h.scan_seq where p.state = 'open' and s.removing = 0 and not exists (select 1 from inventory_services i where i.scope_id = (select c.id from scopes c where c.tenant = s.tenant and c.kind = 'all' and c.name = '') and i.address_key = h.address_key and i.port = p.port and i.protocol = p.protocol)",
   ],
 ];
 

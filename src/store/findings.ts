@@ -16,12 +16,20 @@ import {
   type PathsReport,
   type Report,
 } from "@/tools/report.ts";
-import { type HostRow, hostRow, labelsOf, type PortRow } from "./host_rows.ts";
+import {
+  ALIEN_LABEL,
+  type HostRow,
+  hostRow,
+  labelsOf,
+  type PortRow,
+  scopeLabel,
+} from "./host_rows.ts";
 import { type Sighting, updateInventory } from "./inventory_rows.ts";
 import type { Link, Write } from "./link.ts";
 import type { ReportHead } from "./scan_record.ts";
-import { lockOwn, type OwnScan } from "./scan_rows.ts";
+import { lockOwn, makeAllScope, type OwnScan } from "./scan_rows.ts";
 import { ROWS_PER_SCAN, type ScanTable } from "./tables.ts";
+import { HOUSE_TENANT } from "./tenant.ts";
 import { textKey } from "./text_key.ts";
 import { addTexts, type Document, removeTexts } from "./texts.ts";
 
@@ -171,7 +179,11 @@ async function appendHosts(
   const change = unchanged();
   const ids = numbers(row, change);
   const hostIds = await putHosts(write, row, hosts, ids, change);
+  const all = await makeAllScope(write, row.tenant);
   const scopes = await scopesOf(write, row.id);
+  const cuts = row.tenant === HOUSE_TENANT
+    ? []
+    : [ALIEN_LABEL, scopeLabel(all)];
   const known = await knownPorts(write, [...hostIds.known.values()]);
   const documents: Document[] = [];
   const stale: number[] = [];
@@ -186,7 +198,7 @@ async function appendHosts(
       if (before?.indexed === 1) stale.push(id);
       if (port.words.length > 0) {
         const labels = labelsOf(row.tool, scopes, key, port.row.port);
-        documents.push({ id, words: port.words, labels });
+        documents.push({ id, words: port.words, labels: [...cuts, ...labels] });
       }
       countPort(change, port, before);
       return { ...port.row, id, host_id: hostId, seen_at: seenAt };
@@ -207,7 +219,7 @@ async function appendHosts(
   }
   await removeTexts(link, write, stale);
   await addTexts(link, write, documents);
-  const sighting: Sighting = { scan: row.id, scopes, seenAt };
+  const sighting: Sighting = { scan: row.id, scopes: [all, ...scopes], seenAt };
   await updateInventory(write, sighting, hosts);
   return change;
 }

@@ -120,6 +120,13 @@ export function labelsOf(
   ];
 }
 
+/**
+ * The label of what is not the house's. A tenant's documents have it and the label of their tenant's
+ * scope of everything; the house's have neither, as those that were there before the tenants: so none
+ * had to be indexed anew.
+ */
+export const ALIEN_LABEL = "_o";
+
 /** The label of a tool. */
 export function toolLabel(tool: string): string {
   return `_t${wordsOf(tool).join("")}`;
@@ -130,7 +137,7 @@ export function portLabel(port: number): string {
   return `_p${Math.trunc(port)}`;
 }
 
-/** The label of an engagement or a tag. */
+/** The label of an engagement, a tag, or everything of a tenant. */
 export function scopeLabel(scope: number): string {
   return `_s${scope}`;
 }

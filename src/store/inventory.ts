@@ -1,5 +1,5 @@
 /**
- * What is known over all scans: hosts and services, when they were first and last seen and by which
+ * What is known over all scans of a tenant: hosts and services, when they were first and last seen and by which
  * scan. The upkeep is in `inventory_rows.ts`.
  *
  * @module
@@ -11,12 +11,9 @@ import { limitOf, pageOf, readCursor, writeCursor } from "./cursor.ts";
 import type { Link, Read } from "./link.ts";
 import { foldedKey, parseWhole, storable } from "./plain_text.ts";
 import type { Page, PageOptions } from "./scan_record.ts";
-import { scopesOfFilter } from "./scan_rows.ts";
-import {
-  ALL_SCOPE,
-  type InventoryHostTable,
-  type InventoryServiceTable,
-} from "./tables.ts";
+import { scopeId, scopesOfFilter } from "./scan_rows.ts";
+import type { InventoryHostTable, InventoryServiceTable } from "./tables.ts";
+import { type OfTenant, parseTenant } from "./tenant.ts";
 
 /** Services that are looked up one by one and sorted. */
 const FEW = 2_000;
@@ -49,8 +46,8 @@ type Equal = readonly [
   value: string | number,
 ];
 
-/** Which hosts or services. What is left out does not narrow. */
-export interface InventoryFilter {
+/** Which hosts or services of a tenant. What is left out does not narrow. */
+export interface InventoryFilter extends OfTenant {
   /** An address or a CIDR network. */
   readonly subnet?: string;
   /** Seen in this engagement; first and last sighting are those in it. */
@@ -121,6 +118,7 @@ export async function inventoryHosts(
   page: PageOptions,
 ): Promise<Page<InventoryHost>> {
   const limit = limitOf(page);
+  parseTenant(filter.tenant);
   const recent = filter.order === "recent";
   const list = recent ? "recent hosts" : "known hosts";
   const after = readCursor(list, [0, ""], page.cursor);
@@ -165,6 +163,7 @@ export async function inventoryServices(
   page: PageOptions,
 ): Promise<Page<InventoryService>> {
   const limit = limitOf(page);
+  parseTenant(filter.tenant);
   const recent = filter.order === "recent";
   const list = recent ? "recent services" : "known services";
   const after = readCursor(list, [0, "", 0, ""], page.cursor);
@@ -208,15 +207,18 @@ export async function inventoryServices(
   );
 }
 
-/** The scope that is read, and those that have to know the same; null if one is unknown. */
+/**
+ * The scope that is read, and those that have to know the same; null if one is unknown. Each of them is
+ * the tenant's own, so that nothing further has to be cut.
+ */
 async function scopesToRead(
   db: Read,
   filter: InventoryFilter,
 ): Promise<readonly [number, ...number[]] | null> {
   const scopes = await scopesOfFilter(db, filter);
   if (scopes === null) return null;
-  const [first = ALL_SCOPE, ...rest] = scopes;
-  return [first, ...rest];
+  const [first = await scopeId(db, filter.tenant, "all", ""), ...rest] = scopes;
+  return first === null ? null : [first, ...rest];
 }
 
 /** What hosts and services are cut by alike. */

@@ -10,8 +10,7 @@ import { addressKey, type KeyRange, subnetRange } from "./address_key.ts";
 import { scopesOf } from "./findings.ts";
 import type { Link } from "./link.ts";
 import type { Gone } from "./scan_record.ts";
-import { lockOwn, type OwnScan } from "./scan_rows.ts";
-import { ALL_SCOPE } from "./tables.ts";
+import { lockOwn, makeAllScope, type OwnScan, rowOf } from "./scan_rows.ts";
 
 /** Services that are looked at, and changed, in one go. */
 const BATCH = 500;
@@ -31,6 +30,11 @@ export interface Ending {
   readonly gone: Gone;
 }
 
+/** With the scopes that know of it: that of everything first, which has what the others have. */
+interface Closing extends Ending {
+  readonly scopes: readonly [all: number, ...number[]];
+}
+
 /**
  * Changes the state of what a scan proves to be open no longer. When it was seen last stays.
  *
@@ -44,15 +48,27 @@ export async function closeServices(
   own: OwnScan,
   ending: Ending,
 ): Promise<void> {
+  const closing = { ...ending, scopes: await scopesToClose(link, own) };
   for (const range of ending.targets.flatMap(rangeOf)) {
     let after: Known | null = null;
     do {
-      const known: Known[] = await openIn(link, range, after, ending);
-      await change(link, own, known, ending);
+      const known: Known[] = await openIn(link, range, after, closing);
+      await change(link, own, known, closing);
       after = known.length < BATCH ? null : known.at(-1) ?? null;
       await link.turn();
     } while (after !== null);
   }
+}
+
+async function scopesToClose(
+  link: Link,
+  own: OwnScan,
+): Promise<readonly [number, ...number[]]> {
+  return await link.write(async (write) => {
+    const { tenant } = await rowOf(write, own.id);
+    const all = await makeAllScope(write, tenant);
+    return [all, ...await scopesOf(write, own.id)];
+  });
 }
 
 /** What was seen by this scan itself was checked at its end. */
@@ -60,12 +76,12 @@ async function openIn(
   link: Link,
   { first, last }: KeyRange,
   after: Known | null,
-  { finishedAt }: Ending,
+  { finishedAt, scopes: [all] }: Closing,
 ): Promise<Known[]> {
   return await link.read((db) => {
     let query = db.selectFrom("inventory_services")
       .select(["address_key", "address", "protocol", "port"])
-      .where("scope_id", "=", ALL_SCOPE)
+      .where("scope_id", "=", all)
       .where("address_key", ">=", after?.address_key ?? first)
       .where("address_key", "<=", last)
       .where("state", "=", "open").where("checked_at", "<", finishedAt);
@@ -86,7 +102,7 @@ async function change(
   link: Link,
   own: OwnScan,
   known: readonly Known[],
-  { finishedAt, gone }: Ending,
+  { finishedAt, gone, scopes }: Closing,
 ): Promise<void> {
   const changes = known.flatMap((one) => {
     const state = gone(one.address, one.protocol, one.port);
@@ -96,7 +112,7 @@ async function change(
   await link.write(async (write) => {
     await lockOwn(link, write, own);
     // In the order in which every writer goes: two that go crosswise would end each other.
-    for (const scope of [ALL_SCOPE, ...await scopesOf(write, own.id)]) {
+    for (const scope of scopes) {
       for (const { address_key, protocol, port, state } of changes) {
         await write.updateTable("inventory_services")
           .set({ state, checked_at: finishedAt })

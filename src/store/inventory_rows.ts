@@ -1,6 +1,6 @@
 /**
- * The inventory's upkeep: what is known of each host and service over all scans, once for everything
- * and once for each engagement and tag. So an engagement's inventory says what was seen in that
+ * The inventory's upkeep: what is known of each host and service over all scans of a tenant, once for
+ * everything and once for each engagement and tag. So an engagement's inventory says what was seen in that
  * engagement and when, tells nothing of another's, and is as quick to read as the whole.
  *
  * A service enters when it is seen open. Seen closed later it keeps its line and its last sighting,
@@ -13,18 +13,14 @@ import { isOpen } from "@/tools/report.ts";
 import type { HostRow, PortRow } from "./host_rows.ts";
 import type { Write } from "./link.ts";
 import { foldedKey, storable } from "./plain_text.ts";
-import {
-  ALL_SCOPE,
-  type InventoryHostTable,
-  type InventoryServiceTable,
-} from "./tables.ts";
+import type { InventoryHostTable, InventoryServiceTable } from "./tables.ts";
 
 /** Rows of one statement: both databases cap its parameters. */
 const ROWS_BATCH = 200;
 
 const TEXT_LENGTH_MAX = 1_000;
 
-/** Which scan saw it, in which engagement and tags, and when. */
+/** Which scan saw it, in which scopes (that of everything first), and when. */
 export interface Sighting {
   readonly scan: string;
   readonly scopes: readonly number[];
@@ -47,7 +43,7 @@ export async function updateInventory(
   const sorted = hosts.toSorted((a, b) =>
     a.row.address_key < b.row.address_key ? -1 : 1
   );
-  for (const scope of [ALL_SCOPE, ...sighting.scopes]) {
+  for (const scope of sighting.scopes) {
     await putHosts(write, scope, sighting, sorted);
     await putServices(write, scope, sighting, sorted);
   }

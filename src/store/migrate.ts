@@ -39,14 +39,36 @@ export async function migrate(
   // Looked at without the lock first: most starts have nothing to do and should wait for nobody.
   if (await isCurrent(link, migrations)) return applied;
   for (const migration of migrations) {
-    const done = await link.write(async (write) => {
-      await lock(link, write);
-      await makeSchemaTable(link, write);
-      return await step(link, write, migration, options);
-    });
+    const done = await withReferences(
+      link,
+      migration,
+      () =>
+        link.write(async (write) => {
+          await lock(link, write);
+          await makeSchemaTable(link, write);
+          return await step(link, write, migration, options);
+        }),
+    );
     if (done) applied.push(migration.version);
   }
   return applied;
+}
+
+/** SQLite looks after references or does not, but never changes its mind within a transaction. */
+async function withReferences<T>(
+  link: Link,
+  { replacesTables = false }: Migration,
+  work: () => Promise<T>,
+): Promise<T> {
+  if (link.kind !== "sqlite" || !replacesTables) return await work();
+  const set = (to: "off" | "on") =>
+    link.read((db) => sql.raw(`pragma foreign_keys = ${to}`).execute(db));
+  await set("off");
+  try {
+    return await work();
+  } finally {
+    await set("on");
+  }
 }
 
 /**

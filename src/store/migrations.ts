@@ -14,6 +14,11 @@ export interface Migration {
   readonly name: string;
   /** Statements, run in order and in one transaction. */
   readonly statements: (kind: DatabaseKind) => readonly string[];
+  /**
+   * Whether a table that others refer to is made anew under its name and with its rows. SQLite would
+   * take the old one's end for the end of every row that is referred to.
+   */
+  readonly replacesTables?: boolean;
 }
 
 /** The words in which the two databases differ. */
@@ -56,6 +61,9 @@ export const MIGRATIONS: readonly Migration[] = [
   { version: 2, name: "findings", statements: findings },
   { version: 3, name: "inventory", statements: inventory },
   { version: 4, name: "full-text index", statements: fullText },
+  { version: 5, name: "tenants", statements: tenants, replacesTables: true },
+  { version: 6, name: "api keys", statements: apiKeys },
+  { version: 7, name: "approvals", statements: approvals },
 ];
 
 function scans(kind: DatabaseKind): readonly string[] {
@@ -247,5 +255,120 @@ function fullText(kind: DatabaseKind): readonly string[] {
     "create table texts (id bigint not null primary key, doc tsvector not null)",
     // Without a list of pending words, which every search would have to read through.
     "create index texts_doc on texts using gin (doc) with (fastupdate = off)",
+  ];
+}
+
+/**
+ * What was kept before is the house's, with the scope of everything, whose number is 1. Each index that
+ * leads to scans begins with the tenant now: with any other, one tenant's list would take the longer the
+ * more another one has.
+ */
+function tenants(kind: DatabaseKind): readonly string[] {
+  return [
+    ...kind === "sqlite" ? tenantsOfFile() : tenantsOfServer(),
+    `alter table scans add column asked_by ${DIALECTS[kind].text}`,
+    "drop index scans_idempotency",
+    `create unique index scans_idempotency
+      on scans (tenant, client, idempotency_key)
+      where idempotency_key is not null`,
+    "drop index scans_tool",
+    "drop index scans_client",
+    "drop index scans_target",
+    "drop index scans_request",
+    "create index scans_tenant on scans (tenant, id)",
+    `create index scans_tenant_aged on scans (tenant, (case
+      when finished_at > queued_at then finished_at else queued_at end), id)`,
+    // In the order in which scans were recorded, as a search goes through them.
+    "create index scans_tenant_seq on scans (tenant, seq)",
+    "create index scans_tenant_status on scans (tenant, status, id)",
+    "create index scans_tool on scans (tenant, tool, id)",
+    "create index scans_client on scans (tenant, client, id)",
+    "create index scans_target on scans (tenant, target_key, id)",
+    `create index scans_request on scans (tenant, request_digest, id)
+      where request_digest is not null`,
+  ];
+}
+
+/** A constraint that stands in a table cannot be taken out of it. */
+function tenantsOfFile(): readonly string[] {
+  const { text, serial, strict } = DIALECTS.sqlite;
+  return [
+    `alter table scans add column tenant ${text} not null default 'default'`,
+    `create table tenant_scopes (
+      id ${serial}, tenant ${text} not null, kind ${text} not null,
+      name ${text} not null, unique (tenant, kind, name)
+    )${strict}`,
+    `insert into tenant_scopes (id, tenant, kind, name)
+      select id, 'default', kind, name from scopes order by id`,
+    "drop table scopes",
+    "alter table tenant_scopes rename to scopes",
+  ];
+}
+
+function tenantsOfServer(): readonly string[] {
+  const { text } = DIALECTS.postgres;
+  return ["scans", "scopes"].flatMap((table) => [
+    `alter table ${table} add column tenant ${text} not null default 'default'`,
+    `alter table ${table} alter column tenant drop default`,
+  ]).concat(
+    "alter table scopes drop constraint scopes_kind_name_key",
+    "alter table scopes add unique (tenant, kind, name)",
+  );
+}
+
+function apiKeys(kind: DatabaseKind): readonly string[] {
+  const { big, text, strict } = DIALECTS[kind];
+  return [
+    `create table api_keys (
+      id ${text} not null primary key,
+      name ${text} not null,
+      tenant ${text} not null,
+      roles ${text} not null,
+      scopes ${text},
+      digest ${text} not null unique,
+      previous_digest ${text},
+      previous_until ${big},
+      created_at ${big} not null,
+      created_by ${text} not null,
+      expires_at ${big},
+      last_used_at ${big},
+      revoked_at ${big}
+    )${strict}`,
+    "create index api_keys_tenant on api_keys (tenant, id)",
+  ];
+}
+
+function approvals(kind: DatabaseKind): readonly string[] {
+  const { big, text, strict } = DIALECTS[kind];
+  return [
+    `create table approvals (
+      id ${text} not null primary key,
+      tenant ${text} not null,
+      status ${text} not null check (status in ('pending', 'granted',
+        'denied', 'expired')),
+      requester_kind ${text} not null,
+      requester_subject ${text} not null,
+      requester_client ${text} not null,
+      requester_roles ${text} not null,
+      tool ${text} not null,
+      target ${text} not null,
+      arguments ${text} not null,
+      digest ${text} not null,
+      policies ${text} not null,
+      by_client_user ${big} not null,
+      requested_at ${big} not null,
+      expires_at ${big} not null,
+      decided_at ${big},
+      decided_by ${text},
+      note ${text},
+      scan_id ${text}
+    )${strict}`,
+    "create index approvals_tenant on approvals (tenant, id)",
+    "create index approvals_status on approvals (tenant, status, id)",
+    `create index approvals_subject
+      on approvals (tenant, requester_subject, id)`,
+    "create index approvals_digest on approvals (tenant, digest, id)",
+    `create index approvals_pending on approvals (expires_at, id)
+      where status = 'pending'`,
   ];
 }

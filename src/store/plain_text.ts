@@ -43,20 +43,25 @@ export function foldedKey(text: string): string {
  *
  * @param text The name.
  * @param what What it names, for the message.
+ * @param lengthMax Most UTF-16 code units.
  * @returns The same text.
  * @throws {AppError} `invalid_arguments`.
  */
-export function parseLabel(text: string, what: string): string {
+export function parseLabel(
+  text: string,
+  what: string,
+  lengthMax: number = LABEL_LENGTH_MAX,
+): string {
   // deno-lint-ignore no-control-regex
   const bad = /[\u0000-\u001f\u007f]/.test(text) || !text.isWellFormed();
-  if (text !== "" && text.length <= LABEL_LENGTH_MAX && !bad) return text;
+  if (text !== "" && text.length <= lengthMax && !bad) return text;
   throw new AppError(
     "invalid_arguments",
     `Cannot use that ${what}: it has ${
       bad
         ? "control characters or half characters"
         : `${text.length} characters`
-    }; use 1 to ${LABEL_LENGTH_MAX} printable ones`,
+    }; use 1 to ${lengthMax} printable ones`,
   );
 }
 

@@ -104,15 +104,17 @@ export async function reportPaths(
   const [after] = readCursor("paths", [0], page.cursor) ?? [];
   return await link.read(async (db) => {
     const { seq } = await rowOf(db, id);
+    const first = seq * ROWS_PER_SCAN;
     const rows = await db.selectFrom("scan_paths").select(["id", "detail"])
-      .where("id", ">", Math.max(after ?? 0, seq * ROWS_PER_SCAN))
-      .where("id", "<", (seq + 1) * ROWS_PER_SCAN)
+      .where("id", ">", first + Math.max(after ?? 0, 0))
+      .where("id", "<", first + ROWS_PER_SCAN)
       .orderBy("id").limit(limit + 1).execute();
     return pageOf(
       rows,
       limit,
       (row) => JSON.parse(row.detail),
-      (row) => writeCursor("paths", [row.id]),
+      // Without the scan's number, which would tell how many scans all tenants have made.
+      (row) => writeCursor("paths", [row.id - first]),
     );
   });
 }

@@ -1,7 +1,8 @@
 /**
  * What goes when it is old or too much: scans that are over, the oldest first, with everything that
  * they found; then what the inventory knew from them alone; then the room itself goes back to the
- * system. A kept tag keeps its scans and what they found from both.
+ * system. A kept tag keeps its scans and what they found from both. All of it is of every tenant, or of
+ * one.
  *
  * A scan is marked before its rows go in batches. From the mark on nobody sees it, and whoever runs
  * retention next ends what a killed process began. Everything is walked over in short stretches:
@@ -12,10 +13,10 @@
 import { type RawBuilder, type Selectable, sql, type SqlBool } from "kysely";
 import type { Link, Read, Write } from "./link.ts";
 import { parseTags } from "./plain_text.ts";
-import { scopeId } from "./scan_rows.ts";
 import { removePorts, removeRaw, removeRows } from "./removal.ts";
 import { bytesInUse, bytesOnDisk, renewFigures, returnSpace } from "./space.ts";
-import { ALL_SCOPE, type ScanTable } from "./tables.ts";
+import type { ScanTable, ScopeTable } from "./tables.ts";
+import { parseTenant } from "./tenant.ts";
 
 /** Most scans that one entry of the audit log names: a longer list would be cut there. */
 const NAMED_MAX = 64;
@@ -50,11 +51,16 @@ const ENDED = [
 
 /** What may stay. */
 export interface RetentionRules {
+  /** Whose scans and inventory it is about; null for those of every tenant. */
+  readonly tenant: string | null;
   /** Scans that ended, or were imported, before this time go, and what was last seen before it; null keeps all. */
   readonly endedBefore: number | null;
-  /** Most bytes of the store; null for no bound. */
+  /**
+   * Most bytes of the store or, of one tenant's scans alone, about so many that they take; null for no
+   * bound.
+   */
   readonly bytesMax: number | null;
-  /** Scans with one of these tags stay. */
+  /** Scans with one of these tags stay, a tag of that name in whichever tenant. */
   readonly keepTags: readonly string[];
 }
 
@@ -99,6 +105,7 @@ export async function planRetention(
   link: Link,
   rules: RetentionRules,
 ): Promise<RetentionPlan> {
+  if (rules.tenant !== null) parseTenant(rules.tenant);
   if (rules.bytesMax !== null) await renewFigures(link);
   const scans = await removals(link, rules);
   const boundary = boundaryOf(scans, rules);
@@ -108,8 +115,8 @@ export async function planRetention(
     overStretches(
       link,
       inventory,
-      boundary,
-      (stretch) => link.read((db) => countStale(db, inventory, stretch, going)),
+      { boundary, rules },
+      (...old) => link.read((db) => countStale(db, inventory, old, going)),
     );
   const inventoryHosts = await count(HOSTS);
   const inventoryServices = await count(SERVICES);
@@ -151,9 +158,8 @@ export async function runRetention(
     overStretches(
       link,
       inventory,
-      plan.boundary,
-      (stretch) =>
-        link.write((write) => removeStale(write, inventory, stretch)),
+      plan,
+      (...old) => link.write((write) => removeStale(write, inventory, old)),
     );
   const inventoryHosts = await remove(HOSTS);
   const inventoryServices = await remove(SERVICES);
@@ -190,12 +196,13 @@ async function removals(
   const kept = await keptScopes(link, rules);
   const { endedBefore, bytesMax } = rules;
   const perByte = await bytesPerByte(link);
-  // What another process is about to remove goes already, and nothing goes in its place.
-  let size = await bytesInUse(link) - perByte * await bytesMarked(link);
+  let size = await bytesHeld(link, rules, perByte);
   const found: Removal[] = [];
   let after: Pick<Row, "aged" | "id"> | null = null;
   for (;;) {
-    const rows: Row[] = await link.read((db) => endedRows(db, kept, after));
+    const rows: Row[] = await link.read((db) =>
+      endedRows(db, rules, kept, after)
+    );
     for (const row of rows) {
       const { id, target, aged } = row;
       const finishedAt = row.finished_at ?? 0;
@@ -213,12 +220,28 @@ async function removals(
   }
 }
 
-async function bytesMarked(link: Link): Promise<number> {
-  const { bytes } = await link.read((db) =>
-    db.selectFrom("scans")
+/** What another process is about to remove goes already, and nothing goes in its place. */
+async function bytesHeld(
+  link: Link,
+  { tenant }: RetentionRules,
+  perByte: number,
+): Promise<number> {
+  return tenant === null
+    ? await bytesInUse(link) - perByte * await bytesCounted(link, { marked: 1 })
+    : perByte * await bytesCounted(link, { marked: 0, tenant });
+}
+
+async function bytesCounted(
+  link: Link,
+  { marked, tenant }: { readonly marked: 0 | 1; readonly tenant?: string },
+): Promise<number> {
+  const { bytes } = await link.read((db) => {
+    const query = db.selectFrom("scans")
       .select(({ fn }) => fn.sum<number | string | null>("bytes").as("bytes"))
-      .where("removing", "=", 1).executeTakeFirstOrThrow()
-  );
+      .where("removing", "=", marked);
+    return (tenant === undefined ? query : query.where("tenant", "=", tenant))
+      .executeTakeFirstOrThrow();
+  });
   return Number(bytes ?? 0);
 }
 
@@ -231,6 +254,7 @@ type Row =
 
 function endedRows(
   db: Read,
+  { tenant }: RetentionRules,
   kept: readonly number[],
   after: Pick<Row, "aged" | "id"> | null,
 ): Promise<Row[]> {
@@ -241,6 +265,7 @@ function endedRows(
     .where("status", "not in", ["queued", "running"])
     .where("finished_at", "is not", null)
     .orderBy(AGED).orderBy("id").limit(SCANS_BATCH);
+  if (tenant !== null) query = query.where("tenant", "=", tenant);
   if (kept.length > 0) query = query.where(notKept(kept));
   if (after !== null) {
     query = query.where(
@@ -258,14 +283,28 @@ function notKept(kept: readonly number[]) {
 
 async function keptScopes(
   link: Link,
-  { keepTags }: RetentionRules,
-): Promise<number[]> {
-  const found: number[] = [];
-  for (const tag of parseTags(keepTags)) {
-    const id = await link.read((db) => scopeId(db, "tag", tag));
-    if (id !== null) found.push(id);
-  }
-  return found;
+  { keepTags, tenant }: RetentionRules,
+): Promise<readonly number[]> {
+  const tags = parseTags(keepTags);
+  if (tags.length === 0) return [];
+  const scopes = await scopesOf(link, tenant);
+  return scopes.filter(({ kind, name }) =>
+    kind === "tag" && tags.includes(name)
+  )
+    .map(({ id }) => id);
+}
+
+type Scope = Selectable<ScopeTable>;
+
+async function scopesOf(
+  link: Link,
+  tenant: string | null,
+): Promise<readonly Scope[]> {
+  return await link.read((db) => {
+    const query = db.selectFrom("scopes").selectAll().orderBy("id");
+    return (tenant === null ? query : query.where("tenant", "=", tenant))
+      .execute();
+  });
 }
 
 /** How much room a byte that was counted for a scan really takes: indexes and tables have their own. */
@@ -392,8 +431,11 @@ const SERVICES: Inventory = {
     and scan_ports.port = known.port and scan_ports.protocol = known.protocol)`,
 };
 
-/** Some entries that were last seen long ago, one behind the other. */
+/** Some entries of a scope that were last seen long ago, one behind the other. */
 type Stretch = RawBuilder<SqlBool>;
+
+/** Old entries, and the scope that they are of. */
+type Old = readonly [stretch: Stretch, scope: Scope];
 
 /**
  * Walks over what was last seen long ago, in the order of an index, a stretch at a time.
@@ -404,30 +446,28 @@ type Stretch = RawBuilder<SqlBool>;
 async function overStretches(
   link: Link,
   inventory: Inventory,
-  boundary: Boundary | null,
-  work: (stretch: Stretch) => Promise<number>,
+  { boundary, rules }: Pick<RetentionPlan, "boundary" | "rules">,
+  work: (...old: Old) => Promise<number>,
 ): Promise<number> {
   if (boundary === null) return 0;
-  const scopes = await link.read((db) =>
-    db.selectFrom("scopes").select("id").orderBy("id").execute()
-  );
   const order = sql.raw(inventory.order);
   let total = 0;
-  for (const { id } of scopes) {
-    const scope = sql<SqlBool>`known.scope_id = ${id}`;
+  for (const one of await scopesOf(link, rules.tenant)) {
+    const scope = sql<SqlBool>`known.scope_id = ${one.id}`;
     const old = sql<SqlBool>`known.last_seen < ${boundary.seenBefore}`;
     let after = sql<SqlBool>`true`;
     for (let more = true; more;) {
       const rest = sql<SqlBool>`${scope} and ${after} and ${old}`;
       const last = await endOf(link, inventory, rest);
       if (last === null) {
-        total += await work(rest);
+        total += await work(rest, one);
         more = false;
       } else {
         const end = sql.join(last);
         // One bound on each side: SQLite would take the wider one and read on to there.
         total += await work(
           sql`${scope} and ${after} and (${order}) <= (${end})`,
+          one,
         );
         after = sql`(${order}) > (${end})`;
       }
@@ -471,8 +511,13 @@ function goingScans(
 /** Of no scan of its scope that stays. */
 function stale(
   { same }: Inventory,
+  { id, tenant, kind }: Scope,
   going: RawBuilder<SqlBool>,
 ): RawBuilder<SqlBool> {
+  const within = kind === "all"
+    ? sql`scans.tenant = ${tenant}`
+    : sql`exists (select 1 from scan_scopes
+      where scan_scopes.scope_id = ${id} and scan_scopes.scan_id = scans.id)`;
   return sql`not exists (
     select 1 from scans where scans.id = known.last_scan
     and scans.removing = 0 and not ${going}
@@ -480,9 +525,7 @@ function stale(
     select 1 from scan_hosts as h join scans on scans.seq = h.scan_seq
     where h.address_key = known.address_key
     and scans.removing = 0 and not ${going}
-    and (known.scope_id = ${ALL_SCOPE} or exists (select 1 from scan_scopes
-      where scan_scopes.scope_id = known.scope_id
-      and scan_scopes.scan_id = scans.id))
+    and ${within}
     and ${sql.raw(same)}
   )`;
 }
@@ -490,22 +533,22 @@ function stale(
 async function countStale(
   db: Read,
   inventory: Inventory,
-  stretch: Stretch,
+  [stretch, scope]: Old,
   going: RawBuilder<SqlBool>,
 ): Promise<number> {
   const { rows } = await sql<{ count: number }>`select count(*) as count
     from ${sql.table(inventory.table)} as known
-    where ${stretch} and ${stale(inventory, going)}`.execute(db);
+    where ${stretch} and ${stale(inventory, scope, going)}`.execute(db);
   return rows[0]?.count ?? 0;
 }
 
 async function removeStale(
   write: Write,
   inventory: Inventory,
-  stretch: Stretch,
+  [stretch, scope]: Old,
 ): Promise<number> {
   const { numAffectedRows } = await sql`
     delete from ${sql.table(inventory.table)} as known
-    where ${stretch} and ${stale(inventory, sql`false`)}`.execute(write);
+    where ${stretch} and ${stale(inventory, scope, sql`false`)}`.execute(write);
   return Number(numAffectedRows ?? 0n);
 }

@@ -12,6 +12,8 @@ import type {
   Report,
 } from "@/tools/report.ts";
 import type { Progress, ToolName } from "@/tools/tool.ts";
+import type { AskedBy } from "./asked_by.ts";
+import type { OfTenant } from "./tenant.ts";
 
 /** Where a scan is in its life. The first two are alive, the others are ends. */
 export const STORED_STATUSES = [
@@ -38,7 +40,7 @@ export type ReportHead =
   | Omit<NamesReport, "names">;
 
 /** One scan as it is kept. */
-export interface StoredScan {
+export interface StoredScan extends OfTenant {
   readonly id: string;
   readonly tool: ToolName;
   /** The request as the client sent it, parsed JSON. */
@@ -62,6 +64,8 @@ export interface StoredScan {
   readonly tags: readonly string[];
   /** Who asked, or null where nobody is told apart. */
   readonly client: string | null;
+  /** The same as it was proved; null where nobody was. */
+  readonly askedBy: AskedBy | null;
   readonly idempotencyKey: string | null;
   readonly requestDigest: string | null;
   /** Bytes of raw output that are kept, uncompressed. */
@@ -79,7 +83,7 @@ export interface StoredScan {
 }
 
 /** A scan before it starts. */
-export interface NewScan {
+export interface NewScan extends OfTenant {
   readonly id: string;
   readonly tool: ToolName;
   readonly request: Readonly<Record<string, unknown>>;
@@ -90,6 +94,7 @@ export interface NewScan {
   readonly engagement?: string | null;
   readonly tags?: readonly string[];
   readonly client?: string | null;
+  readonly askedBy?: AskedBy | null;
   /** Needs a {@linkcode NewScan.requestDigest} beside it. */
   readonly idempotencyKey?: string | null;
   /** Says which requests are the same: for the idempotency key and for answers from the store. */
@@ -135,8 +140,8 @@ export type Gone = (
   port: number,
 ) => string | null;
 
-/** Which scans to list. What is left out does not narrow. */
-export interface StoredScanFilter {
+/** Which scans of a tenant to list. What is left out does not narrow. */
+export interface StoredScanFilter extends OfTenant {
   readonly status?: StoredStatus;
   readonly tool?: ToolName;
   readonly engagement?: string;

@@ -3,9 +3,11 @@
  *
  * @module
  */
+import { noScan } from "./no_scan.ts";
 import { type Selectable, sql, type Updateable } from "kysely";
 import { AppError } from "@/error/app_error.ts";
 import type { ToolName } from "@/tools/tool.ts";
+import type { AskedBy } from "./asked_by.ts";
 import { limitOf, pageOf, readCursor, writeCursor } from "./cursor.ts";
 import type { Link, Read, Write } from "./link.ts";
 import { parseLabel, parseTags, parseWhole, storable } from "./plain_text.ts";
@@ -21,6 +23,7 @@ import {
   type StoredStatus,
 } from "./scan_record.ts";
 import { SCANS_MAX, type ScanTable } from "./tables.ts";
+import { type OfTenant, parseTenant } from "./tenant.ts";
 import { textKey } from "./text_key.ts";
 
 /** Longest text of a target that is shown. */
@@ -74,7 +77,7 @@ export async function createScan(
       );
     }
     for (const [kind, name] of scopesOf(scan.engagement ?? null, tags)) {
-      const scope_id = await makeScope(write, kind, name);
+      const scope_id = await makeScope(write, scan.tenant, kind, name);
       await write.insertInto("scan_scopes")
         .values({ scope_id, scan_id: scan.id }).execute();
     }
@@ -115,6 +118,7 @@ function newRow(scan: NewScan, runner: number): NewRow {
   }
   return {
     id: scan.id,
+    tenant: parseTenant(scan.tenant),
     tool: scan.tool,
     status: "queued",
     request: JSON.stringify(scan.request),
@@ -131,6 +135,9 @@ function newRow(scan: NewScan, runner: number): NewRow {
     engagement: label(scan.engagement, "engagement"),
     tags: JSON.stringify(parseTags(scan.tags ?? [])),
     client: label(scan.client, "client") ?? "",
+    asked_by: scan.askedBy === null || scan.askedBy === undefined
+      ? null
+      : JSON.stringify(scan.askedBy),
     idempotency_key: key,
     request_digest: digest,
     queued_at: Math.round(scan.queuedAt),
@@ -152,9 +159,9 @@ function newRow(scan: NewScan, runner: number): NewRow {
 
 /** Answers a repeated request, and refuses a key or an id that is taken. */
 async function existing(write: Write, row: NewRow): Promise<Created> {
-  const { client, idempotency_key: key } = row;
+  const { tenant, client, idempotency_key: key } = row;
   const same = key === null ? undefined : await write.selectFrom("scans")
-    .selectAll().where("client", "=", client)
+    .selectAll().where("tenant", "=", tenant).where("client", "=", client)
     .where("idempotency_key", "=", key).executeTakeFirst();
   if (same === undefined) {
     throw new AppError(
@@ -174,41 +181,64 @@ async function existing(write: Write, row: NewRow): Promise<Created> {
 function scopesOf(
   engagement: string | null,
   tags: readonly string[],
-): [kind: string, name: string][] {
-  const scopes = tags.map((tag): [string, string] => ["tag", tag]);
+): [kind: ScopeKind, name: string][] {
+  const scopes = tags.map((tag): [ScopeKind, string] => ["tag", tag]);
   if (engagement !== null) scopes.push(["engagement", engagement]);
   return scopes;
 }
 
+/** What an inventory is of. `all` has no name. */
+export type ScopeKind = "all" | "engagement" | "tag";
+
+/** Finds a scope, or makes it when it is needed for the first time. */
 async function makeScope(
   write: Write,
-  kind: string,
+  tenant: string,
+  kind: ScopeKind,
   name: string,
 ): Promise<number> {
-  await write.insertInto("scopes").values({ kind, name })
+  const known = await scopeId(write, tenant, kind, name);
+  if (known !== null) return known;
+  await write.insertInto("scopes").values({ tenant, kind, name })
     .onConflict((conflict) => conflict.doNothing()).execute();
   const { id } = await write.selectFrom("scopes").select("id")
-    .where("kind", "=", kind).where("name", "=", name)
-    .executeTakeFirstOrThrow();
+    .where("tenant", "=", tenant).where("kind", "=", kind)
+    .where("name", "=", name).executeTakeFirstOrThrow();
   return id;
 }
 
 /**
- * Finds the scope of an engagement or a tag.
+ * Gives the scope of everything that a tenant's scans saw.
+ *
+ * @param write The transaction.
+ * @param tenant Whose.
+ * @returns Its number.
+ */
+export async function makeAllScope(
+  write: Write,
+  tenant: string,
+): Promise<number> {
+  return await makeScope(write, tenant, "all", "");
+}
+
+/**
+ * Finds a scope.
  *
  * @param db The database.
- * @param kind Which of the two.
- * @param name Its name.
- * @returns Its number, or null if no scan ever had it.
+ * @param tenant Whose.
+ * @param kind What it is of.
+ * @param name The engagement's or the tag's name.
+ * @returns Its number, or null if no scan of this tenant ever had it.
  */
 export async function scopeId(
   db: Read,
-  kind: "engagement" | "tag",
+  tenant: string,
+  kind: ScopeKind,
   name: string,
 ): Promise<number | null> {
   const row = await db.selectFrom("scopes").select("id")
-    .where("kind", "=", kind).where("name", "=", storable(name, 65_536))
-    .executeTakeFirst();
+    .where("tenant", "=", tenant).where("kind", "=", kind)
+    .where("name", "=", storable(name, 65_536)).executeTakeFirst();
   return row?.id ?? null;
 }
 
@@ -353,10 +383,7 @@ export async function rowOf(
     .where("id", "=", storable(id, 64)).where("removing", "=", 0)
     .executeTakeFirst();
   if (row !== undefined) return row;
-  throw new AppError(
-    "not_found",
-    "Cannot find the scan: no scan with that scan_id is kept; scan_list names those that are",
-  );
+  throw noScan();
 }
 
 /**
@@ -382,6 +409,7 @@ export async function listScans(
   page: PageOptions,
 ): Promise<Page<StoredScan>> {
   const limit = limitOf(page);
+  const tenant = parseTenant(filter.tenant);
   const [before] = readCursor("scans", [""], page.cursor) ?? [];
   const target_key = filter.target === undefined
     ? null
@@ -390,7 +418,7 @@ export async function listScans(
     const scopes = await scopesOfFilter(db, filter);
     if (scopes === null) return [];
     let query = db.selectFrom("scans").selectAll("scans")
-      .where("scans.removing", "=", 0)
+      .where("scans.tenant", "=", tenant).where("scans.removing", "=", 0)
       .orderBy("scans.id", "desc").limit(limit + 1);
     for (const [name, value] of textsOf(filter)) {
       query = query.where(name, "=", storable(value, 65_536));
@@ -440,13 +468,13 @@ function textsOf(
 }
 
 /**
- * Finds the scopes that a filter names.
+ * Finds the scopes that a filter names, among those of its tenant.
  *
  * @returns Their numbers, or null if one of them is unknown and nothing can be found.
  */
 export async function scopesOfFilter(
   db: Read,
-  { engagement, tags = [] }: {
+  { tenant, engagement, tags = [] }: OfTenant & {
     readonly engagement?: string;
     readonly tags?: readonly string[];
   },
@@ -457,7 +485,7 @@ export async function scopesOfFilter(
     ...parseTags(tags).map((tag) => ["tag", tag] as const),
   ];
   for (const [kind, name] of named) {
-    const id = await scopeId(db, kind, name);
+    const id = await scopeId(db, tenant, kind, name);
     if (id === null) return null;
     found.push(id);
   }
@@ -478,6 +506,7 @@ export function scanOf(row: Selectable<ScanTable>): StoredScan {
   const json = (text: string | null) => text === null ? null : JSON.parse(text);
   return {
     id: row.id,
+    tenant: row.tenant,
     tool: row.tool as ToolName,
     request: JSON.parse(row.request),
     target: row.target,
@@ -496,6 +525,7 @@ export function scanOf(row: Selectable<ScanTable>): StoredScan {
     engagement: row.engagement,
     tags: JSON.parse(row.tags),
     client: row.client === "" ? null : row.client,
+    askedBy: json(row.asked_by) as AskedBy | null,
     idempotencyKey: row.idempotency_key,
     requestDigest: row.request_digest,
     rawBytes: row.raw_bytes,

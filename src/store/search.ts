@@ -1,13 +1,16 @@
 /**
- * Full-text search over what services said, in every scan that is kept: newest sightings first.
+ * Full-text search over what services said, in every scan of a tenant that is kept: newest sightings
+ * first.
  *
  * @module
  */
 import { type RawBuilder, sql, type SqlBool } from "kysely";
+import { AppError } from "@/error/app_error.ts";
 import type { PortReport } from "@/tools/report.ts";
 import { blockTokens, subnetRange } from "./address_key.ts";
 import { limitOf, pageOf, readCursor, writeCursor } from "./cursor.ts";
 import {
+  ALIEN_LABEL,
   blockLabel,
   portLabel,
   portOf,
@@ -17,8 +20,9 @@ import {
 import type { Link, Read } from "./link.ts";
 import { foldedKey, parseWhole, storable } from "./plain_text.ts";
 import type { Page, PageOptions, StoredStatus } from "./scan_record.ts";
-import { scopesOfFilter } from "./scan_rows.ts";
+import { scopeId, scopesOfFilter } from "./scan_rows.ts";
 import { ROWS_PER_SCAN, SCANS_MAX } from "./tables.ts";
+import { HOUSE_TENANT, type OfTenant, parseTenant } from "./tenant.ts";
 import { type IdRange, keyOf, type Query, sourcesOf } from "./texts.ts";
 import { parseSearch, type Term, termOf } from "./words.ts";
 
@@ -35,8 +39,8 @@ const BLOCKS_MAX = 128;
 /** A clock may have been set while a scan ran, so that what it saw lies before or behind it. */
 const CLOCK_SLACK_MS = 3_600_000;
 
-/** Which sightings. What is left out does not narrow. */
-export interface SearchFilter {
+/** Which sightings of a tenant. What is left out does not narrow. */
+export interface SearchFilter extends OfTenant {
   /** An address or a CIDR network. */
   readonly subnet?: string;
   readonly port?: number;
@@ -83,18 +87,21 @@ export async function search(
   page: PageOptions,
 ): Promise<Page<Found>> {
   const limit = limitOf(page);
+  parseTenant(filter.tenant);
   const terms = [...parseSearch(text), ...termsOf(filter)];
-  const [before] = readCursor("search", [0], page.cursor) ?? [];
+  const after = readCursor("search", ["", 0], page.cursor);
   const rows = await link.read(async (db) => {
-    const scopes = await scopesOfFilter(db, filter);
+    const before = after === null ? null : await placeOf(db, filter, after);
+    const scopes = await scopesOfSearch(db, filter);
     if (scopes === null) return [];
     const query: Query = {
       terms,
       labels: [...labelsOfFilter(filter), ...scopes.map(scopeLabel)],
       anyLabel: blocksOfFilter(filter),
+      notLabel: filter.tenant === HOUSE_TENANT ? ALIEN_LABEL : null,
     };
     const rows: Row[] = [];
-    for (const range of await rangesOf(db, link, filter, before ?? null)) {
+    for (const range of await rangesOf(db, link, filter, before)) {
       const wanted = limit + 1 - rows.length;
       rows.push(
         ...await rowsWithin(db, link, { query, range, filter, wanted }),
@@ -114,8 +121,42 @@ export async function search(
       seenAt: row.seen_at,
       port: portOf(row),
     }),
-    (row) => writeCursor("search", [row.id]),
+    (row) => writeCursor("search", [row.scan_id, row.id % ROWS_PER_SCAN]),
   );
+}
+
+/**
+ * Finds out where a page ended. A cursor names the scan by its id: its number would tell how many scans
+ * all tenants together have made.
+ *
+ * @throws {AppError} `invalid_arguments` if this tenant has no such scan any more.
+ */
+async function placeOf(
+  db: Read,
+  { tenant }: SearchFilter,
+  [id, no]: readonly [string, number],
+): Promise<number> {
+  const row = await db.selectFrom("scans").select("seq")
+    .where("id", "=", storable(id, 64)).where("tenant", "=", tenant)
+    .executeTakeFirst();
+  if (row !== undefined && no >= 0 && no < ROWS_PER_SCAN) {
+    return row.seq * ROWS_PER_SCAN + no;
+  }
+  throw new AppError(
+    "invalid_arguments",
+    "Cannot go on from that cursor: the scan that the page ended with is not kept; leave it out to begin at the start",
+  );
+}
+
+/** What the index cuts by; null if nothing can be found. */
+async function scopesOfSearch(
+  db: Read,
+  filter: SearchFilter,
+): Promise<readonly number[] | null> {
+  const scopes = await scopesOfFilter(db, filter);
+  if (scopes === null || filter.tenant === HOUSE_TENANT) return scopes;
+  const all = await scopeId(db, filter.tenant, "all", "");
+  return all === null ? null : [all, ...scopes];
 }
 
 /**
@@ -194,7 +235,7 @@ async function rangesOf(
   const few = await fewOf(db, link, filter);
   if (few === NONE) return [];
   const end = before ?? Number.MAX_SAFE_INTEGER;
-  return (await scansOf(db, filter)).flatMap(({ first, last }) => {
+  return (await scansOf(db, link, filter)).flatMap(({ first, last }) => {
     const from = first * ROWS_PER_SCAN;
     const to = Math.min(end, (last + 1) * ROWS_PER_SCAN);
     return from < to ? [{ from, to, few }] : [];
@@ -212,13 +253,15 @@ const EVERY_SCAN: Run = { first: 0, last: SCANS_MAX };
 /** The scans that may be meant: one by one where they are few, or all between the first and the last. */
 async function scansOf(
   db: Read,
+  link: Link,
   filter: SearchFilter,
 ): Promise<readonly Run[]> {
-  const { status, client, since, until } = filter;
+  const { tenant, status, client, since, until } = filter;
   if ([status, client, since, until].every((one) => one === undefined)) {
     return [EVERY_SCAN];
   }
   let query = db.selectFrom("scans").select("seq")
+    .where("tenant", "=", tenant)
     .where("removing", "=", 0).where("rows_used", ">", 0);
   if (status !== undefined) query = query.where("status", "=", status);
   if (client !== undefined) {
@@ -236,11 +279,14 @@ async function scansOf(
       sql<SqlBool>`(queued_at < ${to} or finished_at < ${to})`,
     );
   }
-  const newest = await query.orderBy("seq", "desc").limit(SCANS_FEW + 1)
+  // The sign keeps SQLite from the order of the whole where an index leads to those that are meant.
+  const led = link.kind === "sqlite" && (status ?? client) !== undefined;
+  const seq = led ? sql<number>`+seq` : sql<number>`seq`;
+  const newest = await query.orderBy(seq, "desc").limit(SCANS_FEW + 1)
     .execute();
   const runs = runsOf(newest.map(({ seq }) => seq));
   if (newest.length <= SCANS_FEW && runs.length <= RUNS_MAX) return runs;
-  const oldest = await query.orderBy("seq").limit(1).executeTakeFirst();
+  const oldest = await query.orderBy(seq).limit(1).executeTakeFirst();
   return [{ first: oldest?.seq ?? 0, last: runs[0]?.last ?? SCANS_MAX }];
 }
 
@@ -331,7 +377,10 @@ function rest(filter: SearchFilter) {
   const text = (value: string) => storable(value, 65_536);
   const { subnet, protocol, state, service, product } = filter;
   const { status, client, since, until, tool } = filter;
-  const parts = [sql<SqlBool>`scans.removing = 0`];
+  const parts = [
+    sql<SqlBool>`scans.removing = 0`,
+    sql<SqlBool>`scans.tenant = ${filter.tenant}`,
+  ];
   if (subnet !== undefined) {
     const { first, last } = subnetRange(subnet);
     parts.push(

@@ -43,6 +43,7 @@ const TABLES = [
   "inventory_hosts",
   "inventory_services",
   "texts",
+  "approvals",
 ] as const;
 
 type TableName = typeof TABLES[number];

@@ -7,6 +7,7 @@ import { sql } from "kysely";
 import type { Link } from "./link.ts";
 import { STORED_STATUSES, type StoredStatus } from "./scan_record.ts";
 import { bytesInUse, bytesOnDisk } from "./space.ts";
+import { parseTenant } from "./tenant.ts";
 
 /** Figures of the store. */
 export interface StoreStats {
@@ -23,17 +24,24 @@ export interface StoreStats {
  * Counts.
  *
  * @param link The database.
+ * @param tenant Whose scans; null for those of every tenant. Bytes are always those of the whole store.
  * @returns The figures.
  */
-export async function storeStats(link: Link): Promise<StoreStats> {
-  const rows = await link.read((db) =>
-    db.selectFrom("scans").select(({ fn }) => [
+export async function storeStats(
+  link: Link,
+  tenant: string | null,
+): Promise<StoreStats> {
+  const whose = tenant === null ? null : parseTenant(tenant);
+  const rows = await link.read((db) => {
+    const query = db.selectFrom("scans").select(({ fn }) => [
       "status",
       fn.countAll<number>().as("count"),
       sql<number>`cast(sum(host_count) as bigint)`.as("hosts"),
       sql<number>`cast(sum(service_count) as bigint)`.as("services"),
-    ]).where("removing", "=", 0).groupBy("status").execute()
-  );
+    ]).where("removing", "=", 0).groupBy("status");
+    return (whose === null ? query : query.where("tenant", "=", whose))
+      .execute();
+  });
   const scans = Object.fromEntries(
     STORED_STATUSES.map((status) => [status, 0]),
   ) as Record<StoredStatus, number>;

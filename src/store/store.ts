@@ -2,12 +2,24 @@
  * The store: everything that the program knows of its scans, for as long as retention lets it.
  *
  * The class is the list of what can be asked; each answer is in a file of its own. It knows nothing of
- * who asks: what a client may see is decided above.
+ * who asks: what a client may see is decided above. Lists are of one tenant, which is named each time;
+ * what is asked for by its id says whose it is, and who asks compares.
  *
  * @module
  */
 import { AppError } from "@/error/app_error.ts";
 import type { HostReport, Report } from "@/tools/report.ts";
+import {
+  type ApprovalDecision,
+  type ApprovalFilter,
+  createApproval,
+  decideApproval,
+  expireApprovals,
+  getApproval,
+  listApprovals,
+  setApprovalScan,
+  type StoredApproval,
+} from "./approval_rows.ts";
 import { checkStore, type StoreProblem } from "./check.ts";
 import { appendFindings } from "./findings.ts";
 import { finishScan } from "./finish.ts";
@@ -19,6 +31,15 @@ import {
   inventoryServices,
   type ServiceFilter,
 } from "./inventory.ts";
+import {
+  countKeys,
+  createKey,
+  findKey,
+  type KeyChange,
+  listKeys,
+  type StoredKey,
+  updateKey,
+} from "./key_rows.ts";
 import type { Link } from "./link.ts";
 import type { DatabaseKind } from "./migrations.ts";
 import { appendRaw, getRaw, type RawPart } from "./raw_output.ts";
@@ -149,12 +170,12 @@ export class Store implements AsyncDisposable {
     });
   }
 
-  /** @throws {AppError} `not_found`. */
+  /** Of whichever tenant: the scan says whose it is. @throws {AppError} `not_found`. */
   async getScan(id: string): Promise<StoredScan> {
     return await getScan(this.#link, id);
   }
 
-  /** Newest first. */
+  /** A tenant's scans, newest first. */
   async listScans(
     filter: StoredScanFilter,
     page: PageOptions,
@@ -202,7 +223,7 @@ export class Store implements AsyncDisposable {
     return await getRaw(this.#link, id, offset, length);
   }
 
-  /** Hosts over all scans. */
+  /** Hosts over all scans of a tenant. */
   async inventoryHosts(
     filter: InventoryFilter,
     page: PageOptions,
@@ -210,7 +231,7 @@ export class Store implements AsyncDisposable {
     return await inventoryHosts(this.#link, filter, page);
   }
 
-  /** Services over all scans. */
+  /** Services over all scans of a tenant. */
   async inventoryServices(
     filter: ServiceFilter,
     page: PageOptions,
@@ -218,7 +239,7 @@ export class Store implements AsyncDisposable {
     return await inventoryServices(this.#link, filter, page);
   }
 
-  /** Full-text search over what services said, newest sightings first. */
+  /** Full-text search over what services said to a tenant's scans, newest sightings first. */
   async search(
     text: string,
     filter: SearchFilter,
@@ -251,6 +272,69 @@ export class Store implements AsyncDisposable {
     return await finishRemovals(this.#link);
   }
 
+  /** Keeps a new API key. @throws {AppError} `conflict`, `quota_exceeded`. */
+  async createKey(key: StoredKey): Promise<void> {
+    await createKey(this.#link, key);
+  }
+
+  /** Of whichever tenant; null if there is none of that id. */
+  async findKey(id: string): Promise<StoredKey | null> {
+    return await findKey(this.#link, id);
+  }
+
+  /** The keys of a tenant; null for those of every tenant. */
+  async listKeys(tenant: string | null): Promise<readonly StoredKey[]> {
+    return await listKeys(this.#link, tenant);
+  }
+
+  /** @throws {AppError} `not_found`, `conflict`. */
+  async updateKey(id: string, change: KeyChange): Promise<StoredKey> {
+    return await updateKey(this.#link, id, change);
+  }
+
+  /** How many keys are neither revoked nor expired, of every tenant. */
+  async countKeys(): Promise<number> {
+    return await countKeys(this.#link, this.#parts.now());
+  }
+
+  /** Keeps a request for approval. @throws {AppError} `conflict`, `quota_exceeded`. */
+  async createApproval(approval: StoredApproval): Promise<void> {
+    await createApproval(this.#link, approval);
+  }
+
+  /** Of whichever tenant: it says whose it is. @throws {AppError} `not_found`. */
+  async getApproval(id: string): Promise<StoredApproval> {
+    return await getApproval(this.#link, id);
+  }
+
+  /** A tenant's requests for approval, newest first. */
+  async listApprovals(
+    filter: ApprovalFilter,
+    page: PageOptions,
+  ): Promise<Page<StoredApproval>> {
+    return await listApprovals(this.#link, filter, page);
+  }
+
+  /** Decides once. @throws {AppError} `not_found`; `conflict` if it is decided or has expired. */
+  async decideApproval(
+    id: string,
+    decision: ApprovalDecision,
+  ): Promise<StoredApproval> {
+    return await decideApproval(this.#link, id, decision);
+  }
+
+  /** Notes the scan of a granted request, once. @throws {AppError} `not_found`, `conflict`. */
+  async setApprovalScan(id: string, scanId: string): Promise<StoredApproval> {
+    return await setApprovalScan(this.#link, id, scanId);
+  }
+
+  /** Ends the wait of requests that nobody decided in time, and gives those that ended by this call. */
+  async expireApprovals(
+    now: number = this.#parts.now(),
+  ): Promise<readonly StoredApproval[]> {
+    return await expireApprovals(this.#link, now);
+  }
+
   /** What retention would remove. */
   async planRetention(rules: RetentionRules): Promise<RetentionPlan> {
     return await planRetention(this.#link, rules);
@@ -266,9 +350,9 @@ export class Store implements AsyncDisposable {
     return await checkStore(this.#link);
   }
 
-  /** Figures for metrics. */
-  async stats(): Promise<StoreStats> {
-    return await storeStats(this.#link);
+  /** Figures for metrics: of every tenant, or of one. */
+  async stats(tenant: string | null = null): Promise<StoreStats> {
+    return await storeStats(this.#link, tenant);
   }
 
   /** Lets go of the database. Scans that this process has alive are for the next one to recover. */

@@ -15,13 +15,11 @@ export const ROWS_PER_SCAN = 2 ** 22;
 /** Scans that a store may ever have had: ids stay whole numbers that a double can hold. */
 export const SCANS_MAX = 2 ** 31 - 1;
 
-/** The scope of everything, made by the first migration. */
-export const ALL_SCOPE = 1;
-
 /** One row a scan. JSON is text: PostgreSQL's own type would refuse U+0000 in it. */
 export interface ScanTable {
   seq: Generated<number>;
   id: string;
+  tenant: string;
   tool: string;
   status: string;
   request: string;
@@ -39,6 +37,8 @@ export interface ScanTable {
   tags: string;
   /** Empty where nobody is told apart: a unique index takes every NULL for a different one. */
   client: string;
+  /** JSON; null for what was asked before callers were told apart, and for what no caller asked for. */
+  asked_by: string | null;
   idempotency_key: string | null;
   request_digest: string | null;
   queued_at: number;
@@ -106,9 +106,10 @@ export interface ScanRawTable {
   bytes: Uint8Array;
 }
 
-/** What an inventory is of: everything, an engagement, a tag. */
+/** What an inventory is of: everything of a tenant, one of its engagements, one of its tags. */
 export interface ScopeTable {
   id: Generated<number>;
+  tenant: string;
   kind: string;
   name: string;
 }
@@ -158,6 +159,46 @@ export interface RunnerTable {
   started_at: number;
 }
 
+/** An API key. Of its secret there is a digest only. */
+export interface ApiKeyTable {
+  id: string;
+  name: string;
+  tenant: string;
+  roles: string;
+  scopes: string | null;
+  digest: string;
+  previous_digest: string | null;
+  previous_until: number | null;
+  created_at: number;
+  created_by: string;
+  expires_at: number | null;
+  last_used_at: number | null;
+  revoked_at: number | null;
+}
+
+/** A request that waits for a second person, or did. */
+export interface ApprovalTable {
+  id: string;
+  tenant: string;
+  status: string;
+  requester_kind: string;
+  requester_subject: string;
+  requester_client: string;
+  requester_roles: string;
+  tool: string;
+  target: string;
+  arguments: string;
+  digest: string;
+  policies: string;
+  by_client_user: number;
+  requested_at: number;
+  expires_at: number;
+  decided_at: number | null;
+  decided_by: string | null;
+  note: string | null;
+  scan_id: string | null;
+}
+
 /** A migration that was applied. */
 export interface SchemaTable {
   version: number;
@@ -179,5 +220,7 @@ export interface Tables {
   inventory_hosts: InventoryHostTable;
   inventory_services: InventoryServiceTable;
   runners: RunnerTable;
+  api_keys: ApiKeyTable;
+  approvals: ApprovalTable;
   store_schema: SchemaTable;
 }

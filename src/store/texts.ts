@@ -80,6 +80,8 @@ export interface Query {
   readonly labels: readonly string[];
   /** Labels of which one is enough; none if it does not matter. */
   readonly anyLabel: readonly string[];
+  /** A label that must not be there, or null. */
+  readonly notLabel: string | null;
 }
 
 /** Documents by their ids. */
@@ -143,15 +145,15 @@ export function sourcesOf(
   }];
 }
 
-function ftsText({ terms, labels, anyLabel }: Query): string {
-  const text = fts5Query(terms, labels);
-  if (anyLabel.length === 0) return text;
+function ftsText({ terms, labels, anyLabel, notLabel }: Query): string {
   const any = anyLabel.map((label) => `"${label}"`).join(" OR ");
-  return `${text} AND {labels} : (${any})`;
+  const text = fts5Query(terms, labels) +
+    (any === "" ? "" : ` AND {labels} : (${any})`);
+  return notLabel === null ? text : `(${text}) NOT {labels} : "${notLabel}"`;
 }
 
-function tsText({ terms, labels, anyLabel }: Query): string {
-  const text = tsQuery(terms, labels);
-  if (anyLabel.length === 0) return text;
-  return `${text} & (${anyLabel.map((label) => `'${label}'`).join(" | ")})`;
+function tsText({ terms, labels, anyLabel, notLabel }: Query): string {
+  const any = anyLabel.map((label) => `'${label}'`).join(" | ");
+  const text = tsQuery(terms, labels) + (any === "" ? "" : ` & (${any})`);
+  return notLabel === null ? text : `${text} & !'${notLabel}'`;
 }

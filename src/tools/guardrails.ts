@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { type Labels, rulesUnder, type ScopeRules } from "@/scope/rules.ts";
+import { type Binding, rulesUnder, type ScopeRules } from "@/scope/rules.ts";
 import type { Limits } from "@/spawn/limits.ts";
 
 export type { ScopeRules };
@@ -124,7 +124,7 @@ export function outputBytesMax(tool: Limited, guardrails: Guardrails): number {
  */
 export function guardrailsUnder(
   guardrails: Guardrails,
-  labels: Labels,
+  labels: Binding,
 ): Guardrails {
   return { ...guardrails, scope: rulesUnder(guardrails.scope, labels) };
 }

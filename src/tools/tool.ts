@@ -53,6 +53,20 @@ export interface PlanContext {
   readonly resolved: ReadonlyMap<string, readonly string[]>;
 }
 
+/** What a policy may look at. */
+export interface PlanFacts {
+  /** The targets as networks in CIDR form or single addresses. Empty where none is contacted. */
+  readonly networks: readonly string[];
+  /** Host names and domains of the request. */
+  readonly names: readonly string[];
+  /** Ports a host; 0 where there are none. */
+  readonly ports: number;
+  /** Packets a second where the scan has a rate of its own; else 0. */
+  readonly rate: number;
+  /** Whether it needs the right to be intrusive. */
+  readonly intrusive: boolean;
+}
+
 /** What a scan will do, before anything is spawned. */
 export interface Plan {
   readonly tool: ToolName;
@@ -76,6 +90,7 @@ export interface Plan {
   readonly timeoutMs: number;
   /** What the caller should know: a default that was chosen, a limit of the method. */
   readonly notes: readonly string[];
+  readonly facts: PlanFacts;
 }
 
 /** How far a scan is. */

@@ -22,6 +22,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<Benchmark>>> = {
   big: async () => (await import("./memory.ts")).bigChild,
   memory: async () => (await import("./memory.ts")).manyCalls,
   store: async () => (await import("./store.ts")).store,
+  http: async () => (await import("./http.ts")).http,
 };
 
 /** Benchmarks of which a goal that is missed fails the run. */

@@ -13,9 +13,12 @@ import { AppError } from "@/error/app_error.ts";
 import { Metrics } from "@/metrics/metrics.ts";
 import { Permits } from "@/permits/permits.ts";
 import { KeptScans } from "../support/kept_scans.ts";
+import { LOCAL } from "@/identity/principal.ts";
 import { TOOL_NAMES, type ToolName } from "@/tools/tool.ts";
 import { median, type Result, single } from "./harness.ts";
 import type { BenchOptions } from "./subject.ts";
+import { ALLOWING } from "../support/policy.ts";
+import { quotasOf } from "../support/quotas.ts";
 import { SOMEONE } from "../support/who.ts";
 
 /** Requests of one round. */
@@ -40,6 +43,7 @@ function dispatcher(): Dispatcher {
     resultTokensMax: config.mcp.max_result_tokens,
     cacheTtlMs: 0,
     configHash: "",
+    policy: ALLOWING,
   });
   const breaker = {
     failureThreshold: 5,
@@ -71,6 +75,14 @@ function dispatcher(): Dispatcher {
     metrics: new Metrics({ tools: TOOL_NAMES, wallNow: Date.now }),
     // What an entry of the audit log costs is the disk's to say.
     audit: { append: () => Promise.resolve() },
+    live: { tell: () => {} },
+    quotas: quotasOf(),
+    approvals: {
+      ask: () => Promise.reject(new Error("Cannot measure: it was asked for")),
+      granted: () => Promise.resolve(null),
+      started: () => Promise.resolve(),
+    },
+    switchedOff: () => false,
     onEvent: () => {},
     wallNow: Date.now,
     random: (bytes) => crypto.getRandomValues(bytes as Uint8Array<ArrayBuffer>),
@@ -81,7 +93,13 @@ async function refused(subject: Dispatcher, n: number): Promise<void> {
   const [tool, request, code] = REQUESTS[n % REQUESTS.length] ?? ["", {}, ""];
   const { signal } = new AbortController();
   try {
-    await subject.call({ who: SOMEONE, tool, arguments: request, signal });
+    await subject.call({
+      who: SOMEONE,
+      principal: LOCAL,
+      tool,
+      arguments: request,
+      signal,
+    });
   } catch (thrown) {
     if (thrown instanceof AppError && thrown.code === code) return;
     throw thrown;

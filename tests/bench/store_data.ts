@@ -18,6 +18,10 @@ export const SMALL_SCANS = 4_000;
 /** Scans that are written at once where the database takes several. */
 const WRITERS = 4;
 
+/** Whose almost everything is, and a tenant with next to nothing between all that. */
+export const HOUSE = "default";
+export const BRANCH = "branch";
+
 /** Most hosts of a network. */
 const HOSTS = 1_000;
 
@@ -130,12 +134,14 @@ export async function fill(store: Store): Promise<void> {
   await put(store, SCANS + 1, { ...OFFICE, change: 0 });
   await put(store, SCANS + 2, { ...OFFICE, change: 10 });
   for (let no = 0; no < SMALL_SCANS; no++) await putSmall(store, no);
+  await put(store, SCANS + 3, { ...OFFICE, hosts: 20, change: 0 }, BRANCH);
 }
 
 async function put(
   store: Store,
   no: number,
   network: Network,
+  tenant: string = HOUSE,
 ): Promise<void> {
   const target = `${addressOf(network.no, 0)}/${
     network.hosts < 256 ? "24" : "22"
@@ -143,6 +149,7 @@ async function put(
   const scan = newScan(idOf(no), START + no * DAY, target);
   await store.createScan({
     ...scan,
+    tenant,
     engagement: `engagement ${no % 10}`,
     tags: [`tag ${no % 4}`],
   });
@@ -182,6 +189,7 @@ async function putSmall(store: Store, no: number): Promise<void> {
 function newScan(id: string, queuedAt: number, target: string): NewScan {
   return {
     id,
+    tenant: HOUSE,
     tool: "nmap",
     request: { target },
     target,

@@ -18,8 +18,10 @@ import type { SearchFilter } from "@/store/search.ts";
 import type { Store } from "@/store/store.ts";
 import {
   addressOf,
+  BRANCH,
   COMPARED,
   DAY,
+  HOUSE,
   idOf,
   mix,
   PORTS,
@@ -76,41 +78,51 @@ function late(
   };
 }
 
+/** A filter of the house's; one that names another tenant is that one's. */
+type Ours<T> = Omit<T, "tenant"> & { readonly tenant?: string };
+
 function scans(
   name: string,
-  filter: (n: number) => StoredScanFilter,
+  filter: (n: number) => Ours<StoredScanFilter>,
 ): Question {
   return {
     name: `scans, ${name}`,
-    ask: (store, n) => count(store.listScans(filter(n), PAGE)),
+    ask: (store, n) =>
+      count(store.listScans({ tenant: HOUSE, ...filter(n) }, PAGE)),
   };
 }
 
-function hosts(name: string, filter: (n: number) => InventoryFilter): Question {
+function hosts(
+  name: string,
+  filter: (n: number) => Ours<InventoryFilter>,
+): Question {
   return {
     name: `hosts, ${name}`,
-    ask: (store, n) => count(store.inventoryHosts(filter(n), PAGE)),
+    ask: (store, n) =>
+      count(store.inventoryHosts({ tenant: HOUSE, ...filter(n) }, PAGE)),
   };
 }
 
 function services(
   name: string,
-  filter: (n: number) => ServiceFilter,
+  filter: (n: number) => Ours<ServiceFilter>,
 ): Question {
   return {
     name: `services, ${name}`,
-    ask: (store, n) => count(store.inventoryServices(filter(n), PAGE)),
+    ask: (store, n) =>
+      count(store.inventoryServices({ tenant: HOUSE, ...filter(n) }, PAGE)),
   };
 }
 
 function search(
   name: string,
   text: (n: number) => string,
-  filter: (n: number) => SearchFilter = () => ({}),
+  filter: (n: number) => Ours<SearchFilter> = () => ({}),
 ): Question {
   return {
     name: `search, ${name}`,
-    ask: (store, n) => count(store.search(text(n), filter(n), PAGE)),
+    ask: (store, n) =>
+      count(store.search(text(n), { tenant: HOUSE, ...filter(n) }, PAGE)),
   };
 }
 
@@ -136,7 +148,9 @@ const LISTS: readonly Question[] = [
   scans("first page", () => ({})),
   {
     name: "scans, a late page",
-    ask: late((store, cursor) => store.listScans({}, { ...PAGE, cursor })),
+    ask: late((store, cursor) =>
+      store.listScans({ tenant: HOUSE }, { ...PAGE, cursor })
+    ),
   },
   scans("of an engagement", (n) => ({ engagement: `engagement ${n % 10}` })),
   scans("of a tag and an engagement", (n) => ({
@@ -162,7 +176,9 @@ const HOSTS: readonly Question[] = [
   hosts("first page", () => ({})),
   {
     name: "hosts, a late page",
-    ask: late((store, cursor) => store.inventoryHosts({}, { ...PAGE, cursor })),
+    ask: late((store, cursor) =>
+      store.inventoryHosts({ tenant: HOUSE }, { ...PAGE, cursor })
+    ),
   },
   hosts("seen last", () => ({ order: "recent" })),
   hosts("by subnet", (n) => ({ subnet: subnet(n) })),
@@ -182,7 +198,7 @@ const SERVICES: readonly Question[] = [
   {
     name: "services, a late page",
     ask: late((store, cursor) =>
-      store.inventoryServices({}, { ...PAGE, cursor })
+      store.inventoryServices({ tenant: HOUSE }, { ...PAGE, cursor })
     ),
   },
   services("seen last", () => ({ order: "recent" })),
@@ -281,7 +297,7 @@ const SEARCHES: readonly Question[] = [
   {
     name: "search, a word in every service, a late page",
     ask: late((store, cursor) =>
-      store.search("welcome", {}, { ...PAGE, cursor })
+      store.search("welcome", { tenant: HOUSE }, { ...PAGE, cursor })
     ),
   },
   search("a word in one of ten", word),
@@ -352,10 +368,56 @@ const SEARCHES: readonly Question[] = [
   })),
 ];
 
+/** Next to nothing, between a million services of somebody else. */
+const SMALL_TENANT: readonly Question[] = [
+  scans("of a small tenant", () => ({ tenant: BRANCH })),
+  scans("of a small tenant, by status, none", () => ({
+    tenant: BRANCH,
+    status: "failed",
+  })),
+  scans("of a small tenant, by time, none", () => ({
+    tenant: BRANCH,
+    since: NEVER,
+  })),
+  services("of a small tenant", () => ({ tenant: BRANCH })),
+  services("of a small tenant, by port", (n) => ({
+    tenant: BRANCH,
+    port: port(n),
+  })),
+  services("of a tenant that has none", () => ({ tenant: "nobody" })),
+  search("of a small tenant, every service", () => "welcome", () => ({
+    tenant: BRANCH,
+  })),
+  search("of a small tenant, one of ten", word, () => ({ tenant: BRANCH })),
+  search("of a small tenant, nowhere in it", () => "unicorn", () => ({
+    tenant: BRANCH,
+  })),
+  search("of a small tenant, by time, none", () => "welcome", () => ({
+    tenant: BRANCH,
+    since: NEVER,
+  })),
+  search("of a tenant that has none", () => "welcome", () => ({
+    tenant: "nobody",
+  })),
+];
+
 const ANSWERS: readonly Question[] = [
   answered("MCP, services of a port", (n) => ({ port: port(n) })),
   answered("MCP, a search", (n) => ({ query: word(n) })),
 ];
+
+/** The inventory as the engine gives it to a caller. */
+function ofHouse(store: Store): Engine["inventory"] {
+  const tenant = HOUSE;
+  return {
+    inventoryHosts: (filter, page) =>
+      store.inventoryHosts({ ...filter, tenant }, page),
+    inventoryServices: (filter, page) =>
+      store.inventoryServices({ ...filter, tenant }, page),
+    search: (text, filter, page) =>
+      store.search(text, { ...filter, tenant }, page),
+  };
+}
 
 /** With all that a model is told of each row. */
 function answered(
@@ -366,7 +428,7 @@ function answered(
     name: `inventory, ${name}`,
     ask: async (store, n) => {
       const engine: Pick<Engine, "inventory" | "resultTokensMax"> = {
-        inventory: store,
+        inventory: ofHouse(store),
         resultTokensMax: TOKENS_MAX,
       };
       const { text } = await inventoryAnswer(engine as Engine, input(n));
@@ -404,7 +466,11 @@ const DIFFS: readonly Question[] = [
     name: "diff, CLI, a /24 since the last time",
     every: 4,
     ask: async (store) => {
-      const { diff } = await compare(store, null, COMPARED.office[1]);
+      const { diff } = await compare(
+        { store, tenant: HOUSE },
+        null,
+        COMPARED.office[1],
+      );
       return diff.changes.length;
     },
   },
@@ -412,7 +478,10 @@ const DIFFS: readonly Question[] = [
     name: "diff, nothing changed, 10,000 services",
     every: 4,
     ask: async (store, n) => {
-      const scan = await readScan(store, idOf(1 + n % (SCANS - 1)));
+      const scan = await readScan(
+        { store, tenant: HOUSE },
+        idOf(1 + n % (SCANS - 1)),
+      );
       return diffScans(scan, { ...scan, id: "again" }).changes.length;
     },
   },
@@ -434,7 +503,8 @@ function diffed(
 }
 
 async function overCli(store: Store, older: string, newer: string) {
-  return (await compare(store, older, newer)).diff.changes.length;
+  return (await compare({ store, tenant: HOUSE }, older, newer)).diff.changes
+    .length;
 }
 
 /** With nothing at hand in memory, as the first call after a start. */
@@ -448,7 +518,7 @@ async function overMcp(store: Store, older: string, newer: string) {
   });
   const engine: Pick<Engine, "scan" | "scans"> = {
     scan: (id) => kept.get(id),
-    scans: (filter) => kept.list(filter),
+    scans: (filter) => kept.list({ ...filter, tenant: HOUSE }),
   };
   const { structuredContent } = await diffAnswer(engine as Engine, {
     scanId: newer,
@@ -465,6 +535,7 @@ export const QUESTIONS: readonly Question[] = [
   ...HOSTS,
   ...SERVICES,
   ...SEARCHES,
+  ...SMALL_TENANT,
   ...ANSWERS,
   ...REPORTS,
   ...DIFFS,

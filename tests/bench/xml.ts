@@ -24,6 +24,13 @@ const PLAN: Plan = {
   permissions: [],
   timeoutMs: 60_000,
   notes: [],
+  facts: {
+    networks: ["127.0.0.0/22"],
+    names: [],
+    ports: 1,
+    rate: 0,
+    intrusive: false,
+  },
 };
 
 const HEAD = '<?xml version="1.0"?><!DOCTYPE nmaprun>' +

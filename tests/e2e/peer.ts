@@ -1,14 +1,19 @@
 /**
- * The real server and a client of the protocol's own SDKs, as a user has them: the server is started by
- * the client, over stdio, with the flags of its task.
+ * The real server and a client of the protocol's own SDKs, as a user has them: over stdio the server is
+ * started by the client, with the flags of its task; over HTTP it runs already and the client has a key.
  *
  * @module
  */
-import { Client } from "@modelcontextprotocol/client";
+import {
+  Client,
+  StreamableHTTPClientTransport,
+  type Transport,
+} from "@modelcontextprotocol/client";
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
 // @ts-types="npm:@modelcontextprotocol/sdk@1.32.2/client"
 import { Client as ClientV1 } from "@modelcontextprotocol/sdk/client/index.js";
 import { StdioClientTransport as StdioV1 } from "@modelcontextprotocol/sdk/client/stdio.js";
+import { StreamableHTTPClientTransport as HttpV1 } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import { prepareServer, withFolders } from "../support/server.ts";
 import { ROOT } from "../support/task.ts";
 import { withTempDir } from "../support/temp_dir.ts";
@@ -55,6 +60,21 @@ export interface Peer extends AsyncDisposable {
     args: Readonly<Record<string, unknown>>,
     options?: CallOptions,
   ): Promise<Result>;
+  /** Goes away as a client does that its user closes, whatever still runs. */
+  leave(): Promise<void>;
+}
+
+/** Gives a connected client. */
+export type Connect = (name: PeerName) => Promise<Peer>;
+
+/** A server that listens, and what a client needs to be let in. */
+export interface Endpoint {
+  /** `http://127.0.0.1:PORT/mcp`. */
+  readonly url: string;
+  /** `authorization`, say. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** The server's process. */
+  readonly pid: number;
 }
 
 /**
@@ -77,24 +97,71 @@ export async function connect(name: PeerName): Promise<Peer> {
     cwd: ROOT,
     env: { ...Deno.env.toObject(), ...env },
   };
-  const peer = name.startsWith("v1")
-    ? await connectV1(start, name)
-    : await connectV2(start, name);
-  stack.defer(() => peer.client.close());
-  return { ...peer, [Symbol.asyncDispose]: () => stack.disposeAsync() };
-}
-
-interface Start {
-  readonly command: string;
-  readonly args: string[];
-  readonly cwd: string;
-  readonly env: Record<string, string>;
-}
-
-type Connected = Pick<Peer, "client" | "speaks" | "pid" | "call">;
-
-async function connectV2(start: Start, name: PeerName): Promise<Connected> {
+  if (name.startsWith("v1")) {
+    const transport = new StdioV1(start);
+    const joined = await connectV1(transport, name);
+    return peerOf({ ...joined, pid: transport.pid ?? 0 }, stack);
+  }
   const transport = new StdioClientTransport(start);
+  const joined = await connectV2(transport, name);
+  return peerOf({ ...joined, pid: transport.pid ?? 0 }, stack);
+}
+
+/**
+ * Makes a {@linkcode Connect} of a server over HTTP, which stays when the client goes.
+ *
+ * @param endpoint Says where it is, and gives the credentials of one client more.
+ * @returns The function.
+ */
+export function connectOverHttp(endpoint: () => Promise<Endpoint>): Connect {
+  return async (name) => {
+    const { url, headers, pid } = await endpoint();
+    const where = new URL(url);
+    const init = { requestInit: { headers: { ...headers } } };
+    const transport = name.startsWith("v1")
+      ? new HttpV1(where, init)
+      : new StreamableHTTPClientTransport(where, init);
+    const joined = transport instanceof HttpV1
+      ? await connectV1(transport, name)
+      : await connectV2(transport, name);
+    const leave = async () => {
+      // Older revisions have sessions, and whoever goes says so. The newest one has only requests.
+      if (transport.sessionId !== undefined) await transport.terminateSession();
+      await joined.client.close();
+    };
+    return peerOf({ ...joined, pid, leave }, new AsyncDisposableStack());
+  };
+}
+
+/** A message of a client. */
+interface Message {
+  readonly method?: string;
+  readonly params?: object;
+}
+
+/** What is changed of a transport of the first generation, whose types do not reach here. */
+interface TransportV1 {
+  send(message: Message, options?: unknown): Promise<void>;
+  setProtocolVersion?: (version: string) => void;
+}
+
+type Joined = Pick<Peer, "client" | "speaks" | "call">;
+
+function peerOf(
+  peer: Omit<Peer, typeof Symbol.asyncDispose | "leave"> & Partial<Peer>,
+  stack: AsyncDisposableStack,
+): Peer {
+  let gone: Promise<void> | undefined;
+  const { leave: go = () => peer.client.close() } = peer;
+  const leave = () => gone ??= go();
+  stack.defer(leave);
+  return { ...peer, leave, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+}
+
+async function connectV2(
+  transport: Transport,
+  name: PeerName,
+): Promise<Joined> {
   const client = name === "v2 at 2026-07-28"
     ? new Client(CLIENT, {
       versionNegotiation: { mode: { pin: "2026-07-28" } },
@@ -104,7 +171,6 @@ async function connectV2(start: Start, name: PeerName): Promise<Connected> {
   return {
     client,
     speaks: client.getProtocolEra() ?? "nothing",
-    pid: transport.pid ?? 0,
     call: (tool, args, options = {}) =>
       client.callTool({ name: tool, arguments: { ...args } }, {
         timeout: TIMEOUT_MS,
@@ -113,33 +179,37 @@ async function connectV2(start: Start, name: PeerName): Promise<Connected> {
   };
 }
 
-async function connectV1(start: Start, name: PeerName): Promise<Connected> {
-  const transport = new StdioV1(start);
+async function connectV1(
+  transport: TransportV1,
+  name: PeerName,
+): Promise<Joined> {
   if (name === "v1 at 2025-06-18") {
     // The client asks for the newest revision that it knows; this one is made to ask for an older one.
     const send = transport.send.bind(transport);
-    transport.send = (message: Record<string, unknown>) =>
-      message["method"] === "initialize"
-        ? send({
-          ...message,
-          params: {
-            ...message["params"] as object,
-            protocolVersion: "2025-06-18",
-          },
-        })
-        : send(message);
+    transport.send = (message, options) =>
+      send(
+        message.method === "initialize"
+          ? {
+            ...message,
+            params: { ...message.params, protocolVersion: "2025-06-18" },
+          }
+          : message,
+        options,
+      );
   }
   let speaks = "nothing";
+  // Over HTTP the transport has to hear of it too: it names the revision in a header.
+  const told = transport.setProtocolVersion?.bind(transport);
   transport.setProtocolVersion = (version: string) => {
     speaks = version;
+    told?.(version);
   };
   const client = new ClientV1(CLIENT);
-  await client.connect(transport);
+  await client.connect(transport as never);
   return {
     // The generations differ in their types, not in what the suite asks of them.
     client: client as unknown as Client,
     speaks,
-    pid: transport.pid ?? 0,
     call: (tool, args, options = {}) =>
       client.callTool({ name: tool, arguments: { ...args } }, undefined, {
         timeout: TIMEOUT_MS,

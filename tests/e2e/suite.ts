@@ -7,8 +7,18 @@
 import assert from "node:assert/strict";
 import type { Answer } from "../process/fixtures/served.ts";
 import { verifies } from "../requirements.ts";
-import { descendantsOf } from "../support/processes.ts";
-import { connect, type Peer, type PeerName, type Result } from "./peer.ts";
+import {
+  descendantsOf,
+  type Process,
+  processes,
+} from "../support/processes.ts";
+import {
+  type Connect,
+  connect as connectStdio,
+  type Peer,
+  type PeerName,
+  type Result,
+} from "./peer.ts";
 
 /** What each client and the server agree on. */
 const SPEAKS: Readonly<Record<PeerName, string>> = {
@@ -58,39 +68,102 @@ async function read(
   return JSON.parse(content?.text ?? "") as Record<string, unknown>;
 }
 
+/** Waits before the next look: a server bounds how often it is asked. */
+function pause(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 100));
+}
+
 /** Asks for a scan's state until it is over. */
 async function over(peer: Peer, scanId: string): Promise<Answer> {
-  for (let tries = 0; tries < 2_000; tries++) {
+  for (let looks = 0; looks < 300; looks++) {
     const call = { scan_id: scanId };
     const answer = structured(await peer.call("scan_status", call));
     if (!["queued", "running"].includes(answer.status ?? "")) return answer;
+    await pause();
   }
   return assert.fail(`scan ${scanId} does not end`);
 }
 
-/** Waits until the server has children, or none. */
-async function children(peer: Peer, some: boolean): Promise<boolean> {
-  for (let tries = 0; tries < 1_000; tries++) {
-    const nmaps = (await descendantsOf(peer.pid)).filter(({ commandLine }) =>
-      commandLine.startsWith("nmap ") || commandLine.includes("/nmap ")
+/** Waits until nmap runs below the server. */
+async function running({ pid }: Peer): Promise<readonly Process[]> {
+  for (let looks = 0; looks < 100; looks++) {
+    const found = (await descendantsOf(pid)).filter(({ commandLine }) =>
+      /^(?:\S*\/)?nmap /.test(commandLine)
     );
-    if (nmaps.length > 0 === some) return true;
+    if (found.length > 0) return found;
+    await pause();
   }
-  return false;
+  return assert.fail("nmap does not start");
 }
+
+/** Waits until processes are gone, well before a slow scan would have come to its own end. */
+async function gone(expected: readonly Process[]): Promise<void> {
+  let left = expected;
+  for (let looks = 0; looks < 80; looks++) {
+    const all = await processes();
+    left = all.filter(({ pid, commandLine, state }) =>
+      state !== "Z" &&
+      expected.some((one) => one.pid === pid && one.commandLine === commandLine)
+    );
+    if (left.length === 0) return;
+    await pause();
+  }
+  assert.fail(`nmap goes on: ${JSON.stringify(left)}`);
+}
+
+/** The scans in the history that were not there before, the latest first. */
+async function scansSince(
+  peer: Peer,
+  before: readonly string[],
+): Promise<readonly string[]> {
+  const { scans } = structured(await peer.call("scan_list", { limit: 50 }));
+  assert.ok(scans);
+  return scans.map((scan) => scan.scan_id ?? "").filter((id) =>
+    !before.includes(id)
+  );
+}
+
+/** What a client comes by. */
+export interface Way {
+  /** As it stands in the tests' names. */
+  readonly transport: string;
+  readonly connect: Connect;
+}
+
+const STDIO: Way = { transport: "stdio", connect: connectStdio };
 
 /**
  * Registers the suite for a client.
  *
  * @param name The client.
+ * @param way What it comes by.
  */
-export function registerSuite(name: PeerName): void {
+export function registerSuite(
+  name: PeerName,
+  { transport, connect }: Way = STDIO,
+): void {
+  let joined: Peer | null = null;
+  const leave = async () => {
+    const peer = joined;
+    joined = null;
+    await peer?.[Symbol.asyncDispose]();
+  };
+  const join = async () => {
+    joined = await connect(name);
+    // Only listed tools have their results held against their output schemas.
+    await joined.client.listTools();
+    return joined;
+  };
+  Deno.test.afterAll(leave);
   const test = (what: string, run: (peer: Peer) => Promise<void>) =>
-    Deno.test(`${what} (${name})`, OPTIONS, async () => {
-      await using peer = await connect(name);
-      // Only listed tools have their results held against their output schemas.
-      await peer.client.listTools();
-      await run(peer);
+    Deno.test(`${what} (${name}, ${transport})`, OPTIONS, async () => {
+      try {
+        await run(joined ?? await join());
+      } catch (thrown) {
+        // The next one begins with a client that nothing happened to.
+        await leave();
+        throw thrown;
+      }
     });
 
   test("the tools are listed whole, within 24 KB", async ({ client, speaks }) => {
@@ -166,6 +239,7 @@ export function registerSuite(name: PeerName): void {
 
   test("a slow scan tells its progress, rising, and ends its child when it is cancelled", async (peer) => {
     verifies("progress.live", "isolate.cancel_is_a_message");
+    const before = await scansSince(peer, []);
     const caller = new AbortController();
     const said: number[] = [];
     const enough = Promise.withResolvers<void>();
@@ -180,32 +254,33 @@ export function registerSuite(name: PeerName): void {
     await Promise.race([enough.promise, settled]);
     assert.ok(said.length >= 3, String(said));
     assert.ok(said.every((one, at) => at === 0 || one > (said[at - 1] ?? 0)));
-    assert.ok(await children(peer, true));
+    const nmaps = await running(peer);
     caller.abort();
     assert.equal(await settled, "rejected");
-    assert.ok(await children(peer, false), "nmap outlived its call");
+    await gone(nmaps);
     // The process is gone a moment before the server has read its end.
-    const { scans } = structured(await peer.call("scan_list", {}));
-    const { status } = await over(peer, scans?.[0]?.scan_id ?? "");
+    const [id = ""] = await scansSince(peer, before);
+    const { status } = await over(peer, id);
     assert.equal(status, "cancelled");
   });
 
   test("a background scan can be followed, listed, cancelled and read", async (peer) => {
     verifies("mcp.background", "mcp.results.paging");
     using listener = listen();
+    const before = await scansSince(peer, []);
     const slow = { ...SLOW, background: true };
     const accepted = structured(await peer.call("nmap", slow));
     const id = accepted.scan_id ?? assert.fail("no scan_id");
     assert.ok(["queued", "running"].includes(accepted.status ?? ""));
     const status = structured(await peer.call("scan_status", { scan_id: id }));
     assert.equal(status.scan_id, id);
-    const { scans } = structured(await peer.call("scan_list", { limit: 5 }));
-    assert.deepEqual(scans?.map(({ scan_id }) => scan_id), [id]);
+    assert.deepEqual(await scansSince(peer, before), [id]);
+    const nmaps = await running(peer);
     const cancelled = structured(
       await peer.call("scan_cancel", { scan_id: id }),
     );
     assert.equal(cancelled.status, "cancelled");
-    assert.ok(await children(peer, false));
+    await gone(nmaps);
 
     const quick = structured(
       await peer.call("nmap", {
@@ -233,6 +308,7 @@ export function registerSuite(name: PeerName): void {
 
   test("what is refused says its code and the way out", async (peer) => {
     verifies("mcp.errors.pinned");
+    const before = await scansSince(peer, []);
     const cases:
       readonly (readonly [string, Record<string, unknown>, string])[] = [
         ["nmap", { target: "8.8.8.8" }, "target_not_allowed"],
@@ -259,13 +335,13 @@ export function registerSuite(name: PeerName): void {
       const [part] = result.content as { text: string }[];
       assert.match(part?.text ?? "", new RegExp(`Error: ${code}\\..*Next: `));
     }
-    const { scans } = structured(await peer.call("scan_list", {}));
-    assert.deepEqual(scans, []);
+    assert.deepEqual(await scansSince(peer, before), []);
     await assert.rejects(peer.call("nikto", {}));
   });
 
   test("identical concurrent calls are one scan", async (peer) => {
     verifies("dispatch.joins_identical");
+    const before = await scansSince(peer, []);
     const call = { ...SLOW, ports: "1-12" };
     const answers = await Promise.all([
       peer.call("nmap", call),
@@ -274,8 +350,7 @@ export function registerSuite(name: PeerName): void {
     ]);
     const ids = answers.map((answer) => structured(answer).scan_id);
     assert.equal(new Set(ids).size, 1);
-    const { scans } = structured(await peer.call("scan_list", {}));
-    assert.equal(scans?.length, 1);
+    assert.deepEqual(await scansSince(peer, before), [...new Set(ids)]);
   });
 
   test("guardrails, health and metrics can be read", async (peer) => {
@@ -338,5 +413,16 @@ export function registerSuite(name: PeerName): void {
     assert.ok(scripts.includes("http-title"));
     const wordlists = await complete("triage_web_host", "wordlist", "");
     assert.ok(wordlists.includes("common"), String(wordlists));
+  });
+
+  // The last one: nobody is there any more.
+  test("a client that goes leaves no scan behind", async (peer) => {
+    const calling = peer.call("nmap", SLOW);
+    const settled = calling.then(() => "answered", () => "rejected");
+    const nmaps = await running(peer);
+    await peer.leave();
+    await gone(nmaps);
+    assert.equal(await settled, "rejected");
+    await leave();
   });
 }

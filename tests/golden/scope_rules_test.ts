@@ -378,7 +378,9 @@ Deno.test("Scope.judge() names the fix for an oversized network, word by word", 
 function judge(row: Row, target: string | readonly string[]) {
   const rules = { ...RULES, ...row.rules };
   const scope = Scope.of(
-    row.under === undefined ? rules : rulesUnder(rules, row.under),
+    row.under === undefined
+      ? rules
+      : rulesUnder(rules, { ...row.under, tenant: "default" }),
   );
   const texts = [target].flat().map((text) => parseTarget(text));
   return scope.judge(texts, new Map(Object.entries(row.resolved ?? {})));

@@ -4,7 +4,9 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { loadAll } from "js-yaml";
 import { trimmed } from "../../deploy/image/trim.ts";
+import { verifies } from "../requirements.ts";
 import { ROOT, taskCommand } from "../support/task.ts";
 import { documentedOptions, instructions, listed } from "./dockerfile.ts";
 
@@ -33,6 +35,81 @@ Deno.test("the image starts the server with the very flags of the tasks", () => 
 
 Deno.test("the health check is doctor with the very flags of its task", () => {
   assert.deepEqual(listed(/HEALTHCHECK .*?CMD /), written("doctor"));
+});
+
+/** The documents of an example. */
+function example(path: string): readonly unknown[] {
+  const documents: unknown[] = [];
+  loadAll(
+    Deno.readTextFileSync(`${ROOT}deploy/${path}`),
+    (one) => documents.push(one),
+  );
+  return documents;
+}
+
+interface Compose {
+  readonly services: Record<string, Record<string, unknown>>;
+}
+
+/** The services, with what `<<` hands them: Compose reads that, and YAML 1.2 does not have it. */
+function compose(): Compose["services"] {
+  const [file] = example("compose/serve_http.yaml") as readonly Compose[];
+  return Object.fromEntries(
+    Object.entries(file?.services ?? {}).map((
+      [name, { "<<": common, ...own }],
+    ) => [
+      name,
+      { ...common as object, ...own },
+    ]),
+  );
+}
+
+interface Deployment {
+  readonly spec: {
+    readonly template: {
+      readonly spec: {
+        readonly containers: readonly Readonly<Record<string, unknown>>[];
+      };
+    };
+  };
+}
+
+Deno.test("the examples start the HTTP server with the very flags of its task", () => {
+  verifies("deploy.http_examples");
+  const services = compose();
+  assert.deepEqual(
+    services["security-mcp"]?.["entrypoint"],
+    written("serve-http"),
+  );
+  const { program, args } = taskCommand("keys");
+  assert.deepEqual(services["keys"]?.["entrypoint"], [program, ...args]);
+  const [deployment] = example("kubernetes/serve_http.yaml");
+  const { containers } = (deployment as Deployment).spec.template.spec;
+  assert.deepEqual(containers[0]?.["command"], written("serve-http"));
+  const unit = Deno.readTextFileSync(
+    `${ROOT}deploy/systemd/security-mcp-http.service`,
+  );
+  const start = /^ExecStart=([^\\\n]*(?:\\\n[^\\\n]*)*)/m.exec(unit)?.[1] ?? "";
+  assert.deepEqual(
+    start.replace("/opt/security-mcp/", "/app/").split(/[\s\\]+/),
+    written("serve-http"),
+  );
+});
+
+Deno.test("the HTTP server's container is given what the image is run with, and a loopback port", () => {
+  const services = compose();
+  for (const name of ["security-mcp", "keys"]) {
+    const service = services[name] ?? {};
+    assert.equal(service["read_only"], true, name);
+    assert.deepEqual(service["cap_drop"], ["ALL"]);
+    assert.deepEqual(service["security_opt"], ["no-new-privileges:true"]);
+    assert.deepEqual(service["ulimits"], { memlock: 0 });
+  }
+  assert.equal(services["keys"]?.["cap_add"], undefined);
+  assert.deepEqual(services["security-mcp"]?.["cap_add"], ["NET_RAW"]);
+  assert.deepEqual(services["security-mcp"]?.["ports"], [
+    "127.0.0.1:8080:8080",
+  ]);
 });
 
 Deno.test("the documented way to run the image gives it one right", () => {

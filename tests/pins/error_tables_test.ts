@@ -26,7 +26,7 @@ const TABLE: readonly (readonly [string, number, string])[] = [
   [
     "circuit_open",
     503,
-    "The tool failed repeatedly and rests; wait for retry_after, then call once.",
+    "Wait for retry_after and call once; where there is none, use another tool or tell the user.",
   ],
   [
     "invalid_arguments",

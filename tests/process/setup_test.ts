@@ -40,7 +40,7 @@ const standIns: Record<string, string> = {
         procps) program=ps; service= ;;
         podman) program=podman; service=podman.socket ;;
         postgresql) program=pg_ctlcluster; service=postgresql ;;
-        nmap | masscan | gobuster | openssl | curl | unzip | npm | runsc | ndiff | chromium | debootstrap | buildah | runc) program=$package; service= ;;
+        nmap | masscan | gobuster | openssl | curl | unzip | npm | runsc | ndiff | chromium | wrk | debootstrap | buildah | runc) program=$package; service= ;;
         *) continue ;;
       esac
       for each in $service \${service:+ssh}; do
@@ -186,7 +186,7 @@ const aptInstall =
   "apt-get -q -y -o DPkg::Lock::Timeout=300 --no-install-recommends install";
 const servePackages = "nmap masscan gobuster bubblewrap iproute2 nftables";
 const testPackages =
-  "nginx-light dropbear-bin redis-server dnsmasq-base openssl procps runsc debootstrap buildah podman runc postgresql ndiff chromium";
+  "nginx-light dropbear-bin redis-server dnsmasq-base openssl procps runsc debootstrap buildah podman runc postgresql ndiff chromium wrk";
 
 Deno.test({
   name:

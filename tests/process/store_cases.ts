@@ -16,6 +16,9 @@ import type { Place } from "./store_child.ts";
 /** A moment; the clock of the stores stands there unless a test moves it. */
 export const NOON = 1_800_000_000_000;
 
+/** Whose everything is unless a case says otherwise. */
+export const HOUSE = "default";
+
 /** A database of one case. */
 export interface Bench extends Place {
   /** Opens it. */
@@ -101,6 +104,7 @@ export function opener(
 export function newScan(id: string, change: Partial<NewScan> = {}): NewScan {
   return {
     id,
+    tenant: HOUSE,
     tool: "nmap",
     request: { target: "10.0.0.1" },
     target: "10.0.0.1",

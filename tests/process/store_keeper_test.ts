@@ -73,6 +73,8 @@ Deno.test("retention names every scan that it removes, in entries that are whole
       ["request", "decision", "request", "decision", "request", "decision"],
     );
     const store = await keeper.store();
-    const { items } = await store.listScans({}, { limit: 9 });
+    const { items } = await store.listScans({ tenant: "default" }, {
+      limit: 9,
+    });
     assert.deepEqual(items.map(({ id }) => id), ["young"]);
   }));

@@ -9,11 +9,13 @@ import type { StoredStatus } from "@/store/scan_record.ts";
 import type { Store } from "@/store/store.ts";
 import type { HostReport, Report } from "@/tools/report.ts";
 import { startWriter } from "./store_child.ts";
+import { TENANT_GROUPS } from "./store_tenants.ts";
 import {
   all,
   type Bench,
   type Case,
   host,
+  HOUSE,
   newScan,
   NOON,
   port,
@@ -131,7 +133,10 @@ const LIFE: readonly Case[] = [
   {
     name: "createScan() keeps every field of a scan",
     async run(place) {
+      const asked = { kind: "key", subject: "key:7", approved: true } as const;
       const scan = newScan("s1", {
+        tenant: "acme",
+        askedBy: { ...asked, roles: ["operator", "viewer"] },
         tool: "masscan",
         request: { target: "10.0.0.0/24", note: "a\u0000b\ud800" },
         target: "10.0.0.0/24",
@@ -165,6 +170,7 @@ const LIFE: readonly Case[] = [
       assert.equal(report, null);
       assert.deepEqual(kept, {
         id: "s1",
+        tenant: "acme",
         tool: "masscan",
         request: { target: "10.0.0.0/24", note: "a\u0000b\ud800" },
         target: "10.0.0.0/24",
@@ -188,6 +194,12 @@ const LIFE: readonly Case[] = [
         engagement: "Acme 2026 / Q1 ❤",
         tags: ["a", "b"],
         client: "key-7",
+        askedBy: {
+          kind: "key",
+          subject: "key:7",
+          roles: ["operator", "viewer"],
+          approved: true,
+        },
         idempotencyKey: "k1",
         requestDigest: "d1",
         rawBytes: 0,
@@ -380,7 +392,7 @@ const LIFE: readonly Case[] = [
       );
       const scan = await store.getScan("a");
       assert.deepEqual([scan.hostCount, scan.serviceCount], [1, 1]);
-      const found = await store.search("gone", {}, { limit: 5 });
+      const found = await store.search("gone", { tenant: HOUSE }, { limit: 5 });
       assert.deepEqual(found.items, []);
       await store.close();
     },
@@ -505,7 +517,7 @@ const FENCES: readonly Case[] = [
         await refused(write(a, "q"), "conflict", /another server took this/);
         assert.deepEqual(await kept(b, "q"), queued);
       }
-      const { items } = await b.inventoryHosts({}, { limit: 9 });
+      const { items } = await b.inventoryHosts({ tenant: HOUSE }, { limit: 9 });
       assert.deepEqual(items.map(({ address }) => address), ["10.0.0.1"]);
 
       // Whoever took them over goes on with them.
@@ -654,7 +666,9 @@ const REPORTS: readonly Case[] = [
       const scan = await store.getScan("s");
       assert.deepEqual([scan.hostCount, scan.serviceCount], [2, 4]);
       assert.equal(scan.report?.partial, true);
-      const found = await store.search("nginx", {}, { limit: 10 });
+      const found = await store.search("nginx", { tenant: HOUSE }, {
+        limit: 10,
+      });
       assert.equal(found.items.length, 1);
       await store.finishScan("s", { status: "cancelled", finishedAt: NOON });
       assert.deepEqual(await store.check(), []);
@@ -811,7 +825,10 @@ const LISTS: readonly Case[] = [
         }));
         if (n % 10 === 0) await store.updateScan(id, { status: "cancelled" });
       }
-      const table: [Parameters<Store["listScans"]>[0], number][] = [
+      const table: [
+        Omit<Parameters<Store["listScans"]>[0], "tenant">,
+        number,
+      ][] = [
         [{}, 40],
         [{ status: "cancelled" }, 4],
         [{ status: "running" }, 0],
@@ -829,7 +846,10 @@ const LISTS: readonly Case[] = [
         [{ tool: "nmap", status: "queued", tags: ["five"] }, 0],
       ];
       for (const [filter, count] of table) {
-        const found = await all((page) => store.listScans(filter, page), 3);
+        const found = await all(
+          (page) => store.listScans({ tenant: HOUSE, ...filter }, page),
+          3,
+        );
         const ids = found.map(({ id }) => id);
         assert.equal(ids.length, count, JSON.stringify(filter));
         assert.deepEqual(ids, [...new Set(ids)].sort().reverse());
@@ -851,13 +871,13 @@ const LISTS: readonly Case[] = [
       let next = 160;
       const lists = [
         (page: { cursor: string | null; limit: number }) =>
-          store.listScans({}, page),
+          store.listScans({ tenant: HOUSE }, page),
         (page: { cursor: string | null; limit: number }) =>
-          store.search("nginx", {}, page),
+          store.search("nginx", { tenant: HOUSE }, page),
         (page: { cursor: string | null; limit: number }) =>
-          store.inventoryServices({}, page),
+          store.inventoryServices({ tenant: HOUSE }, page),
         (page: { cursor: string | null; limit: number }) =>
-          store.inventoryHosts({ order: "recent" }, page),
+          store.inventoryHosts({ tenant: HOUSE, order: "recent" }, page),
       ];
       for (const list of lists) {
         const before = next;
@@ -881,7 +901,7 @@ const LISTS: readonly Case[] = [
       for (let n = 0; n < 3; n++) {
         await scanned(store, `s${n}`, [host(`10.0.0.${n}`, [port(1)])]);
       }
-      const { next } = await store.listScans({}, { limit: 1 });
+      const { next } = await store.listScans({ tenant: HOUSE }, { limit: 1 });
       const encode = (value: unknown) =>
         btoa(JSON.stringify(value)).replace(/=+$/, "");
       const cursors = [
@@ -899,14 +919,14 @@ const LISTS: readonly Case[] = [
       ];
       for (const cursor of cursors) {
         await refused(
-          store.inventoryServices({}, { cursor, limit: 5 }),
+          store.inventoryServices({ tenant: HOUSE }, { cursor, limit: 5 }),
           "invalid_arguments",
           /Cannot go on from that cursor/,
         );
       }
       for (const limit of [0, -1, 1.5, NaN, Infinity, 1_001]) {
         await refused(
-          store.listScans({}, { limit }),
+          store.listScans({ tenant: HOUSE }, { limit }),
           "invalid_arguments",
           /a page has 1 to 1000/,
         );
@@ -947,7 +967,9 @@ const KNOWLEDGE: readonly Case[] = [
         [host("10.0.0.1", [], { status: "down" })],
         { at: NOON + 2 * DAY },
       );
-      const { items } = await store.inventoryServices({}, { limit: 10 });
+      const { items } = await store.inventoryServices({ tenant: HOUSE }, {
+        limit: 10,
+      });
       assert.deepEqual(items, [
         {
           address: "10.0.0.1",
@@ -976,7 +998,9 @@ const KNOWLEDGE: readonly Case[] = [
           lastScan: "s2",
         },
       ]);
-      const hosts = await store.inventoryHosts({}, { limit: 10 });
+      const hosts = await store.inventoryHosts({ tenant: HOUSE }, {
+        limit: 10,
+      });
       assert.deepEqual(
         hosts.items.map((one) => [
           one.address,
@@ -1027,7 +1051,7 @@ const KNOWLEDGE: readonly Case[] = [
       ]);
       for (const cut of [{}, { engagement: "one" }, { tags: ["a"] }]) {
         const { items } = await store.inventoryServices(
-          { ...cut, state: "closed" },
+          { tenant: HOUSE, ...cut, state: "closed" },
           { limit: 10 },
         );
         assert.deepEqual(
@@ -1060,7 +1084,10 @@ const KNOWLEDGE: readonly Case[] = [
         host("fd00:0:0:1::", [ssh]),
         host("fe80::1%eth0", [port(1)]),
       ], { engagement: "two", tags: ["b"], at: NOON + DAY });
-      const table: [Parameters<Store["inventoryServices"]>[0], string[]][] = [
+      const table: [
+        Omit<Parameters<Store["inventoryServices"]>[0], "tenant">,
+        string[],
+      ][] = [
         [{}, [
           "10.0.0.1:22",
           "10.0.0.1:53",
@@ -1104,7 +1131,7 @@ const KNOWLEDGE: readonly Case[] = [
       ];
       for (const [filter, expected] of table) {
         const found = await all(
-          (page) => store.inventoryServices(filter, page),
+          (page) => store.inventoryServices({ tenant: HOUSE, ...filter }, page),
           2,
         );
         assert.deepEqual(
@@ -1114,7 +1141,11 @@ const KNOWLEDGE: readonly Case[] = [
         );
         const recent = await all(
           (page) =>
-            store.inventoryServices({ ...filter, order: "recent" }, page),
+            store.inventoryServices({
+              tenant: HOUSE,
+              ...filter,
+              order: "recent",
+            }, page),
           2,
         );
         assert.deepEqual(
@@ -1125,7 +1156,7 @@ const KNOWLEDGE: readonly Case[] = [
         assert.deepEqual(times, times.toSorted((a, b) => b - a));
       }
       const cut = await store.inventoryServices(
-        { engagement: "one", subnet: "10.0.0.1", port: 22 },
+        { tenant: HOUSE, engagement: "one", subnet: "10.0.0.1", port: 22 },
         { limit: 9 },
       );
       assert.deepEqual(
@@ -1133,7 +1164,7 @@ const KNOWLEDGE: readonly Case[] = [
         [[NOON, "s1"]],
       );
       const hosts = await store.inventoryHosts(
-        { engagement: "two", subnet: "fd00::/16" },
+        { tenant: HOUSE, engagement: "two", subnet: "fd00::/16" },
         { limit: 9 },
       );
       assert.equal(hosts.items.length, 2);
@@ -1165,7 +1196,11 @@ const KNOWLEDGE: readonly Case[] = [
         host("fd00::9", [web("nginx", "漢字 1.18.1 works it")]),
         host("10.0.0.1", [web("nginx", "internal_error snake_case")]),
       ], { tool: "masscan", at: NOON + DAY });
-      const table: [string, Parameters<Store["search"]>[1], string[]][] = [
+      const table: [
+        string,
+        Omit<Parameters<Store["search"]>[1], "tenant">,
+        string[],
+      ][] = [
         ["nginx", {}, ["s2 10.0.0.1", "s2 fd00::9", "s1 10.0.0.1"]],
         ["NGINX/1.18.0", {}, ["s1 10.0.0.1"]],
         ["1.18", {}, ["s2 fd00::9", "s1 10.0.0.1"]],
@@ -1211,7 +1246,10 @@ const KNOWLEDGE: readonly Case[] = [
         ]],
       ];
       for (const [text, filter, expected] of table) {
-        const found = await all((page) => store.search(text, filter, page), 2);
+        const found = await all(
+          (page) => store.search(text, { tenant: HOUSE, ...filter }, page),
+          2,
+        );
         assert.deepEqual(
           found.map((one) => `${one.scanId} ${one.address}`),
           expected,
@@ -1220,7 +1258,7 @@ const KNOWLEDGE: readonly Case[] = [
       }
       for (const text of ["", "  ", "!?", '"', "*", "a*", "x".repeat(513)]) {
         await refused(
-          store.search(text, {}, { limit: 5 }),
+          store.search(text, { tenant: HOUSE }, { limit: 5 }),
           "invalid_arguments",
           /Cannot search for that/,
         );
@@ -1274,12 +1312,23 @@ const KNOWLEDGE: readonly Case[] = [
         assert.deepEqual(scan.request, { [text.slice(0, 99)]: text });
       }
       const count = async () =>
-        (await all((page) => store.listScans({}, page), 50)).length;
+        (await all((page) => store.listScans({ tenant: HOUSE }, page), 50))
+          .length;
       for (const text of HOSTILE) {
-        await store.listScans({ client: text, target: text }, { limit: 9 });
-        await store.listScans({ requestDigest: text }, { limit: 9 });
+        await store.listScans({ tenant: HOUSE, client: text, target: text }, {
+          limit: 9,
+        });
+        await store.listScans({ tenant: HOUSE, requestDigest: text }, {
+          limit: 9,
+        });
         await store.inventoryServices(
-          { service: text, product: text, state: text, protocol: text },
+          {
+            tenant: HOUSE,
+            service: text,
+            product: text,
+            state: text,
+            protocol: text,
+          },
           { limit: 9 },
         );
         await store.reportHosts(
@@ -1288,6 +1337,7 @@ const KNOWLEDGE: readonly Case[] = [
           { limit: 9 },
         );
         await store.search("open", {
+          tenant: HOUSE,
           service: text,
           product: text,
           tool: text,
@@ -1298,9 +1348,13 @@ const KNOWLEDGE: readonly Case[] = [
         const known = labels.includes(text);
         for (
           const work of [
-            () => store.listScans({ engagement: text }, { limit: 9 }),
-            () => store.listScans({ tags: [text] }, { limit: 9 }),
-            () => store.search(text, {}, { limit: 9 }),
+            () =>
+              store.listScans({ tenant: HOUSE, engagement: text }, {
+                limit: 9,
+              }),
+            () =>
+              store.listScans({ tenant: HOUSE, tags: [text] }, { limit: 9 }),
+            () => store.search(text, { tenant: HOUSE }, { limit: 9 }),
             () => store.getScan(text).then(() => ({ items: [] })),
           ]
         ) {
@@ -1311,13 +1365,16 @@ const KNOWLEDGE: readonly Case[] = [
           assert.ok(found.items.length <= HOSTILE.length);
         }
         const { items } = await store.inventoryServices(
-          { product: text },
+          { tenant: HOUSE, product: text },
           { limit: 9 },
         );
         // All of them are the same service: it has the product that was seen last.
         assert.ok(items.length <= 1);
         if (known) {
-          const { items } = await store.listScans({ tags: [text] }, {
+          const { items } = await store.listScans({
+            tenant: HOUSE,
+            tags: [text],
+          }, {
             limit: 9,
           });
           assert.deepEqual(items.map(({ tags }) => tags), [[text]]);
@@ -1344,10 +1401,18 @@ const KNOWLEDGE: readonly Case[] = [
       for (const value of [NaN, 1.5, Infinity]) {
         for (
           const work of [
-            () => store.inventoryServices({ port: value }, { limit: 1 }),
-            () => store.search("a", { port: value }, { limit: 1 }),
-            () => store.listScans({ since: value }, { limit: 1 }),
-            () => store.inventoryHosts({ newSince: value }, { limit: 1 }),
+            () =>
+              store.inventoryServices({ tenant: HOUSE, port: value }, {
+                limit: 1,
+              }),
+            () =>
+              store.search("a", { tenant: HOUSE, port: value }, { limit: 1 }),
+            () =>
+              store.listScans({ tenant: HOUSE, since: value }, { limit: 1 }),
+            () =>
+              store.inventoryHosts({ tenant: HOUSE, newSince: value }, {
+                limit: 1,
+              }),
           ]
         ) await refused(work(), "invalid_arguments", /it is no whole number/);
       }
@@ -1369,6 +1434,7 @@ const UPKEEP: readonly Case[] = [
       }
       await running(store, "alive");
       const rules = {
+        tenant: null,
         endedBefore: NOON + 4 * DAY,
         bytesMax: null,
         keepTags: ["keep", "unknown"],
@@ -1379,21 +1445,29 @@ const UPKEEP: readonly Case[] = [
         [["s0", "age"], ["s2", "age"], ["s3", "age"]],
       );
       assert.deepEqual([plan.inventoryHosts, plan.inventoryServices], [3, 3]);
-      assert.equal((await store.listScans({}, { limit: 20 })).items.length, 11);
+      assert.equal(
+        (await store.listScans({ tenant: HOUSE }, { limit: 20 })).items.length,
+        11,
+      );
       const done = await store.runRetention(plan);
       assert.deepEqual(done.scans, plan.scans);
       assert.deepEqual([done.inventoryHosts, done.inventoryServices], [3, 3]);
       await refused(store.getScan("s0"), "not_found", /Cannot find the scan/);
       assert.equal((await store.getScan("s1")).hostCount, 2);
       assert.equal((await store.getScan("alive")).status, "running");
-      const found = await store.search("p0", {}, { limit: 5 });
+      const found = await store.search("p0", { tenant: HOUSE }, { limit: 5 });
       assert.equal(found.items.length, 0);
-      const kept = await store.search("shared", {}, { limit: 50 });
+      const kept = await store.search("shared", { tenant: HOUSE }, {
+        limit: 50,
+      });
       assert.deepEqual(
         kept.items.map(({ scanId }) => scanId),
         ["s9", "s8", "s7", "s6", "s5", "s4", "s1"],
       );
-      const shared = await store.inventoryServices({ port: 22 }, { limit: 5 });
+      const shared = await store.inventoryServices(
+        { tenant: HOUSE, port: 22 },
+        { limit: 5 },
+      );
       assert.deepEqual(
         shared.items.map((one) => [one.firstScan, one.lastScan]),
         [["s0", "s9"]],
@@ -1425,6 +1499,7 @@ const UPKEEP: readonly Case[] = [
       }
       const { bytesInUse } = await store.stats();
       const rules = {
+        tenant: null,
         endedBefore: null,
         bytesMax: Math.round(bytesInUse / 2),
         keepTags: [],
@@ -1472,6 +1547,7 @@ const UPKEEP: readonly Case[] = [
         finishedAt: NOON + DAY,
       });
       const rules = {
+        tenant: null,
         endedBefore: NOON + 10,
         bytesMax: null,
         keepTags: ["keep"],
@@ -1486,8 +1562,12 @@ const UPKEEP: readonly Case[] = [
         // Port 3 of everything; host and two ports of what the tag "x" knew.
         assert.deepEqual([one.inventoryHosts, one.inventoryServices], [1, 3]);
       }
-      const ports = async (filter: Parameters<Store["inventoryServices"]>[0]) =>
-        (await store.inventoryServices(filter, { limit: 9 })).items
+      const ports = async (
+        filter: Omit<Parameters<Store["inventoryServices"]>[0], "tenant">,
+      ) =>
+        (await store.inventoryServices({ tenant: HOUSE, ...filter }, {
+          limit: 9,
+        })).items
           .map((one) => one.port);
       assert.deepEqual(await ports({}), [1, 2]);
       assert.deepEqual(await ports({ tags: ["keep"] }), [1]);
@@ -1506,7 +1586,12 @@ const UPKEEP: readonly Case[] = [
         });
       }
       await running(store, "alive");
-      const rules = { endedBefore: null, bytesMax: 1, keepTags: ["keep"] };
+      const rules = {
+        tenant: null,
+        endedBefore: null,
+        bytesMax: 1,
+        keepTags: ["keep"],
+      };
       const plan = await store.planRetention(rules);
       const done = await store.runRetention(plan);
       for (const one of [plan, done]) {
@@ -1516,9 +1601,11 @@ const UPKEEP: readonly Case[] = [
         );
         assert.deepEqual([one.inventoryHosts, one.inventoryServices], [5, 5]);
       }
-      const kept = await store.listScans({}, { limit: 9 });
+      const kept = await store.listScans({ tenant: HOUSE }, { limit: 9 });
       assert.deepEqual(kept.items.map(({ id }) => id), ["s2", "alive"]);
-      const { items } = await store.inventoryHosts({}, { limit: 9 });
+      const { items } = await store.inventoryHosts({ tenant: HOUSE }, {
+        limit: 9,
+      });
       assert.deepEqual(items.map(({ address }) => address), ["10.0.0.2"]);
       assert.deepEqual(await store.check(), []);
     },
@@ -1541,6 +1628,7 @@ const UPKEEP: readonly Case[] = [
       const writers = ["a", "b"].map((name) => startWriter(place, name, 25));
       await Promise.all(writers.map((writer) => writer.said("open")));
       const plan = await store.planRetention({
+        tenant: null,
         endedBefore: LONG_AGO + 1,
         bytesMax: null,
         keepTags: [],
@@ -1550,7 +1638,10 @@ const UPKEEP: readonly Case[] = [
       assert.deepEqual(lines.map((some) => some.at(-1)), ["done", "done"]);
       assert.equal(done.scans.length, 40);
       assert.equal(done.inventoryServices, 4_000);
-      const found = await all((page) => store.listScans({}, page), 50);
+      const found = await all(
+        (page) => store.listScans({ tenant: HOUSE }, page),
+        50,
+      );
       const written = found.filter(({ id }) => !id.startsWith("old-"));
       assert.equal(written.length, 50);
       assert.ok(written.every(({ hostCount }) => hostCount === 5));
@@ -1568,6 +1659,7 @@ const UPKEEP: readonly Case[] = [
         });
       }
       const rules = {
+        tenant: null,
         endedBefore: NOON + 4,
         bytesMax: null,
         keepTags: ["keep"],
@@ -1586,12 +1678,12 @@ const UPKEEP: readonly Case[] = [
       await scanned(store, "s9", [host("10.0.0.9", [port(80)])], { at: NOON });
       const done = await store.runRetention(plan);
       assert.deepEqual(done.scans, plan.scans.slice(0, 1));
-      const { items } = await store.listScans({}, { limit: 9 });
+      const { items } = await store.listScans({ tenant: HOUSE }, { limit: 9 });
       assert.deepEqual(
         items.map(({ id }) => id),
         ["s9", "s5", "s4", "s3", "s1"],
       );
-      const hosts = await store.inventoryHosts({}, { limit: 9 });
+      const hosts = await store.inventoryHosts({ tenant: HOUSE }, { limit: 9 });
       assert.deepEqual(
         hosts.items.map(({ address }) => address).toSorted(),
         ["10.0.0.1", "10.0.0.4", "10.0.0.5", "10.0.0.9"],
@@ -1618,6 +1710,7 @@ const UPKEEP: readonly Case[] = [
       const idsOf = async (rules: [number | null, number | null]) => {
         const [endedBefore, bytesMax] = rules;
         const plan = await store.planRetention({
+          tenant: null,
           endedBefore,
           bytesMax,
           keepTags: [],
@@ -1633,13 +1726,16 @@ const UPKEEP: readonly Case[] = [
         [old, imported, ["new", NOON + 2]],
       );
       const plan = await store.planRetention({
+        tenant: null,
         endedBefore: NOON,
         bytesMax: null,
         keepTags: [],
       });
       assert.equal(plan.inventoryHosts, 0);
       await store.runRetention(plan);
-      const { items } = await store.inventoryHosts({}, { limit: 9 });
+      const { items } = await store.inventoryHosts({ tenant: HOUSE }, {
+        limit: 9,
+      });
       assert.deepEqual(items.map(({ address }) => address), ["10.0.0.1"]);
       assert.deepEqual(await store.check(), []);
     },
@@ -1662,6 +1758,7 @@ const UPKEEP: readonly Case[] = [
         });
       }
       const plan = await store.planRetention({
+        tenant: null,
         endedBefore: NOON + DAY,
         bytesMax: null,
         keepTags: ["keep"],
@@ -1675,7 +1772,10 @@ const UPKEEP: readonly Case[] = [
           [3_600, 7_200],
         );
       }
-      const left = await all((page) => store.inventoryHosts({}, page), 500);
+      const left = await all(
+        (page) => store.inventoryHosts({ tenant: HOUSE }, page),
+        500,
+      );
       assert.equal(left.length, 900);
       assert.deepEqual(await store.check(), []);
     },
@@ -1694,7 +1794,7 @@ const UPKEEP: readonly Case[] = [
       }
       const { bytesInUse } = await store.stats();
       const bytesMax = Math.round(bytesInUse / 2);
-      const rules = { endedBefore: null, bytesMax, keepTags: [] };
+      const rules = { tenant: null, endedBefore: null, bytesMax, keepTags: [] };
       const first = await store.planRetention(rules);
       const ids = first.scans.map(({ id }) => `'${id}'`);
       assert.ok(ids.length > 1 && ids.length < 9, ids.join());
@@ -1709,7 +1809,7 @@ const UPKEEP: readonly Case[] = [
       const last = await store.planRetention(rules);
       // What a scan takes is an estimate.
       assert.ok(last.scans.length <= 2, `${last.scans.length} more`);
-      const { items } = await store.listScans({}, { limit: 20 });
+      const { items } = await store.listScans({ tenant: HOUSE }, { limit: 20 });
       assert.equal(items.length, 10 - ids.length);
       assert.deepEqual(await store.check(), []);
     },
@@ -1724,7 +1824,12 @@ const UPKEEP: readonly Case[] = [
         tags: ["gone"],
         ...keyed,
       });
-      const rules = { endedBefore: NOON + DAY, bytesMax: null, keepTags: [] };
+      const rules = {
+        tenant: null,
+        endedBefore: NOON + DAY,
+        bytesMax: null,
+        keepTags: [],
+      };
       const plan = await store.planRetention(rules);
       assert.deepEqual(plan.scans.map(({ id }) => id), ["s1"]);
       // It comes as far as the marks.
@@ -1747,9 +1852,10 @@ const UPKEEP: readonly Case[] = [
       }
       await place.tamper("update scans set removing = 1 where id = 's1'");
       await refused(store.getScan("s1"), "not_found", /Cannot find the scan/);
-      const found = await store.search("half", {}, { limit: 5 });
+      const found = await store.search("half", { tenant: HOUSE }, { limit: 5 });
       assert.deepEqual(found.items.map(({ scanId }) => scanId), ["s2"]);
       const plan = await store.planRetention({
+        tenant: null,
         endedBefore: null,
         bytesMax: null,
         keepTags: [],
@@ -1848,7 +1954,7 @@ const OPENING: readonly Case[] = [
         assert.equal((await child.lines).at(-1), "done");
       }
       const [store] = stores;
-      const page = await store?.listScans({}, { limit: 10 });
+      const page = await store?.listScans({ tenant: HOUSE }, { limit: 10 });
       assert.equal(page?.items.length, 4);
       assert.deepEqual(await store?.check(), []);
       await Promise.all(stores.map((one) => one.close()));
@@ -1864,7 +1970,7 @@ const OPENING: readonly Case[] = [
       await refused(
         place.open(),
         "conflict",
-        /its tables are of version 77 \(made by 10\.0\.0\) and this program knows version 4; start the newer program/,
+        /its tables are of version 77 \(made by 10\.0\.0\) and this program knows version 7; start the newer program/,
       );
       await place.tamper("delete from store_schema where version = 77");
       await place.tamper(
@@ -1887,7 +1993,7 @@ const OPENING: readonly Case[] = [
         await scanned(store, "s1", [host("10.0.0.1", [port(80)])]);
       }
       const step = (...statements: string[]) => [...MIGRATIONS, {
-        version: 5,
+        version: 8,
         name: "next",
         statements: () => statements,
       }];
@@ -1903,7 +2009,7 @@ const OPENING: readonly Case[] = [
         await using store = await place.open({ migrations: sound });
         assert.equal((await store.getScan("s1")).serviceCount, 1);
       }
-      await refused(place.open(), "conflict", /version 5 .* knows version 4/);
+      await refused(place.open(), "conflict", /version 8 .* knows version 7/);
     },
   },
 ];
@@ -1925,7 +2031,10 @@ const CROWDS: readonly Case[] = [
       for (const child of children) {
         assert.equal((await child.lines).at(-1), "done");
       }
-      const found = await all((page) => store.listScans({}, page), 50);
+      const found = await all(
+        (page) => store.listScans({ tenant: HOUSE }, page),
+        50,
+      );
       assert.equal(found.length, 4 * scans);
       assert.ok(found.every(({ status }) => status === "succeeded"));
       assert.deepEqual(await store.check(), []);
@@ -1958,7 +2067,7 @@ const CROWDS: readonly Case[] = [
       for (let n = 0; importing; n++) {
         const start = performance.now();
         await store.updateScan("probe", { notes: [String(n)] });
-        await store.listScans({}, { limit: 10 });
+        await store.listScans({ tenant: HOUSE }, { limit: 10 });
         slowest = Math.max(slowest, performance.now() - start);
         await new Promise((resolve) => setTimeout(resolve, 5));
       }
@@ -2002,7 +2111,10 @@ async function killed(place: Bench): Promise<void> {
   }
   await using store = await place.open();
   assert.deepEqual(await store.check(), []);
-  const before = await all((page) => store.listScans({}, page), 100);
+  const before = await all(
+    (page) => store.listScans({ tenant: HOUSE }, page),
+    100,
+  );
   const status = new Map(before.map((scan) => [scan.id, scan]));
   assert.equal(status.size, before.length, "no scan is there twice");
   assert.ok(acknowledged.size > 100, `${acknowledged.size}`);
@@ -2031,6 +2143,7 @@ export const GROUPS: Readonly<Record<string, readonly Case[]>> = {
   "lives and reports": [...LIFE, ...FENCES, ...REPORTS],
   "lists and knowledge": [...LISTS, ...KNOWLEDGE],
   "upkeep and opening": [...UPKEEP, ...OPENING],
+  ...TENANT_GROUPS,
   crowds: CROWDS,
   deaths: DEATHS,
 };

@@ -78,6 +78,12 @@ for (const [group, cases] of Object.entries(GROUPS)) {
       "store.fence",
       "store.retention_plan",
       "inventory.gone",
+      "store.tenants",
+      "store.tenant_required",
+      "store.cursor_no_leak",
+      "store.upgrade_tenants",
+      "store.keys",
+      "store.approvals",
     );
     for (const { name, run } of cases) {
       await using folder = await withTempDir();
@@ -93,7 +99,7 @@ for (const [group, cases] of Object.entries(GROUPS)) {
   });
 
   Deno.test(`the store's suite on PostgreSQL: ${group}`, async (t) => {
-    verifies("store.both_databases");
+    verifies("store.both_databases", "store.keys", "store.approvals");
     await using server = await startPostgres();
     for (const { name, run } of cases) {
       await using folder = await withTempDir();

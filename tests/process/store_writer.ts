@@ -38,6 +38,7 @@ try {
     const id = `${name}-${String(n).padStart(6, "0")}`;
     await store.createScan({
       id,
+      tenant: "default",
       tool: "nmap",
       request: { target: id },
       target: id,

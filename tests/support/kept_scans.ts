@@ -14,6 +14,7 @@ import {
   type ScanHead,
   type Scans,
 } from "@/scans/scan.ts";
+import { noScan } from "@/store/no_scan.ts";
 import { headOf } from "@/scans/summary.ts";
 import type { Report } from "@/tools/report.ts";
 
@@ -38,7 +39,7 @@ export class KeptScans implements Scans {
   /** A scan as it is now. */
   now(id: string): Scan {
     const scan = this.#memory.find(id);
-    if (scan === null) throw new AppError("not_found", "Cannot find the scan");
+    if (scan === null) throw noScan();
     return scan;
   }
 
@@ -50,14 +51,15 @@ export class KeptScans implements Scans {
   create(scan: Scan, keys: RequestKeys): Promise<Recorded> {
     if (this.fault !== null) return Promise.reject(this.fault);
     const { idempotencyKey: key, digest } = keys;
-    const known = key === null ? undefined : this.#keys.get(key);
+    const own = `${scan.tenant} ${key ?? scan.id}`;
+    const known = key === null ? undefined : this.#keys.get(own);
     if (known !== undefined) {
       return known.digest === digest
         ? Promise.resolve({ scan: this.now(known.id), created: false })
         : Promise.reject(new AppError("conflict", "Cannot use that key"));
     }
     this.adopt(scan);
-    this.#keys.set(key ?? scan.id, { ...keys, id: scan.id });
+    this.#keys.set(own, { ...keys, id: scan.id });
     return Promise.resolve({ scan, created: true });
   }
 
@@ -87,14 +89,20 @@ export class KeptScans implements Scans {
     return Promise.resolve().then(() => this.now(id));
   }
 
-  list({ limit }: ScanFilter): Promise<readonly ScanHead[]> {
-    return Promise.resolve(this.newest().slice(0, limit).map(headOf));
+  list({ tenant, limit }: ScanFilter): Promise<readonly ScanHead[]> {
+    const own = this.newest().filter((scan) => scan.tenant === tenant);
+    return Promise.resolve(own.slice(0, limit).map(headOf));
   }
 
-  answerTo(digest: string, since: number): Promise<Scan | null> {
+  answerTo(
+    digest: string,
+    since: number,
+    tenant: string,
+  ): Promise<Scan | null> {
     const found = [...this.#keys.values()]
       .filter((known) => known.digest === digest)
       .map(({ id }) => this.now(id))
+      .filter((scan) => scan.tenant === tenant)
       .findLast(({ status, finishedAt }) =>
         status === "succeeded" && (finishedAt ?? 0) >= since
       );

@@ -3,7 +3,11 @@
  *
  * @module
  */
-import type { Labels } from "@/scope/rules.ts";
+import type { Binding } from "@/scope/rules.ts";
 
-/** Under nothing. */
-export const UNLABELLED: Labels = { engagement: null, tags: [] };
+/** Under nothing, and whose it is where there is one tenant. */
+export const UNLABELLED: Binding = {
+  engagement: null,
+  tags: [],
+  tenant: "default",
+};

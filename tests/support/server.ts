@@ -361,6 +361,9 @@ export interface Prepared {
 /** Chooses the sandbox, and stands in front of the commands that spawn. */
 const SANDBOX_START = "sandbox/start";
 
+/** Has it allow the hosts that the configuration names. */
+const SANDBOX_NET = "--net";
+
 /**
  * Takes the command of a task apart. Where stand-ins come first on `PATH` they are what is to run, so
  * no launcher may come before them.
@@ -370,9 +373,10 @@ function serverCommand(
 ): Command & { readonly start: readonly string[] } {
   const command = taskCommand(options.task ?? "serve");
   if (command.program !== SANDBOX_START) return { ...command, start: [] };
-  const [program = "", ...args] = command.args;
+  const own = command.args[0] === SANDBOX_NET ? [SANDBOX_NET] : [];
+  const [program = "", ...args] = command.args.slice(own.length);
   if (options.path === undefined) {
-    return { ...command, program, args, start: [SANDBOX_START] };
+    return { ...command, program, args, start: [SANDBOX_START, ...own] };
   }
   const env = { ...command.env, MCP_SANDBOX_MODE: "none" };
   return { env, program, args, start: [] };

@@ -10,4 +10,6 @@ export const SOMEONE: Who = {
   client: "test 1.0.0",
   transport: "stdio",
   address: null,
+  tenant: "default",
+  subject: "local",
 };

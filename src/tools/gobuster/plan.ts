@@ -102,7 +102,20 @@ export function planScan(request: GobusterRequest, context: PlanContext): Plan {
         ...deadlineNotes(seconds, timeout.timeoutMs),
       ]
       : [],
+    facts: {
+      networks: place.server?.networks ?? [],
+      names: namesIn(request),
+      ports: 0,
+      rate: 0,
+      intrusive: false,
+    },
   };
+}
+
+/** The server's name, and the domain below which names are tried. */
+function namesIn({ url, domain }: GobusterRequest): readonly string[] {
+  const host = url?.host.kind === "name" ? [url.host.text] : [];
+  return [...new Set([...host, ...(domain === null ? [] : [domain])])];
 }
 
 /** Where a scan goes, as judged. */

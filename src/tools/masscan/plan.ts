@@ -9,6 +9,7 @@
  * @module
  */
 import { type Judgement, Scope, type Target } from "@/scope/scope.ts";
+import { namesOf } from "@/scope/target.ts";
 import { judgeTimeout } from "../timeout.ts";
 import type { Plan, PlanContext, Verdict } from "../tool.ts";
 import { allowed, refused } from "../verdict.ts";
@@ -103,6 +104,13 @@ export function planScan(request: MasscanRequest, context: PlanContext): Plan {
         ...methodNotes(request, passes, seconds, timeout.timeoutMs),
       ]
       : [],
+    facts: {
+      networks: targets.flatMap(({ networks }) => networks),
+      names: namesOf(request.targets),
+      ports: request.ports.count,
+      rate: settings.rate,
+      intrusive: false,
+    },
   };
 }
 

@@ -13,6 +13,7 @@ import type { ErrorCode } from "@/error/code.ts";
 import type { Family } from "@/scope/block.ts";
 import { type Judgement, Scope, type Target } from "@/scope/scope.ts";
 import type { Pace } from "../guardrails.ts";
+import { namesOf } from "@/scope/target.ts";
 import { judgeTimeout } from "../timeout.ts";
 import type { Plan, PlanContext, Verdict } from "../tool.ts";
 import { allowed, refused } from "../verdict.ts";
@@ -81,6 +82,14 @@ export function planScan(request: NmapRequest, context: PlanContext): Plan {
         ...deadlineNotes(seconds, timeout.timeoutMs),
       ]
       : [],
+    facts: {
+      networks: targets.flatMap(({ networks }) => networks),
+      names: namesOf(request.targets),
+      ports: portsOf(settings),
+      rate: settings.minRate ?? 0,
+      intrusive: intrusiveAsks(request, settings).length > 0 ||
+        settings.scripts.some((word) => needsRight(word, context)),
+    },
   };
 }
 
@@ -241,24 +250,29 @@ function judgeScripts(settings: NmapSettings, context: PlanContext): Verdict {
   );
 }
 
+/** Whether a script may be run only by the right to be intrusive. */
+function needsRight(word: string, { guardrails }: PlanContext): boolean {
+  const { nmap } = guardrails;
+  if (classifyScript(word) === "intrusive") return true;
+  const categories = SCRIPTS.get(word) ?? [word];
+  return !nmap.scriptNames.includes(word) &&
+    !categories.some((category) => nmap.scriptCategories.includes(category));
+}
+
 function scriptRefusal(
   word: string,
   context: PlanContext,
 ): { code: ErrorCode; message: string } | null {
   const { nmap, allowIntrusive } = context.guardrails;
-  const kind = classifyScript(word);
-  if (kind === "unconfined") {
+  if (classifyScript(word) === "unconfined") {
     return {
       code: allowIntrusive ? "target_not_allowed" : "intrusive_not_allowed",
       message:
         `Cannot run the script "${word}": it sends to others than the targets, which no right allows; leave it out`,
     };
   }
-  if (allowIntrusive) return null;
+  if (allowIntrusive || !needsRight(word, context)) return null;
   const categories = SCRIPTS.get(word) ?? [word];
-  const listed = nmap.scriptNames.includes(word) ||
-    categories.some((category) => nmap.scriptCategories.includes(category));
-  if (kind !== "intrusive" && listed) return null;
   const way = nmap.scriptCategories.join(", ") || "no category";
   return {
     code: "intrusive_not_allowed",
@@ -268,16 +282,23 @@ function scriptRefusal(
   };
 }
 
+function intrusiveAsks(
+  request: NmapRequest,
+  settings: NmapSettings,
+): readonly string[] {
+  return [
+    ...(request.aggressive ? ["-A"] : []),
+    ...(request.osDetection ? ["os_detection"] : []),
+    ...(settings.timing === 5 ? ["timing 5"] : []),
+  ];
+}
+
 function judgeIntrusive(
   request: NmapRequest,
   settings: NmapSettings,
   context: PlanContext,
 ): Verdict {
-  const asks = [
-    ...(request.aggressive ? ["-A"] : []),
-    ...(request.osDetection ? ["os_detection"] : []),
-    ...(settings.timing === 5 ? ["timing 5"] : []),
-  ];
+  const asks = intrusiveAsks(request, settings);
   if (asks.length === 0) return allowed("intrusive", "nothing intrusive");
   const what = asks.join(", ");
   return context.guardrails.allowIntrusive

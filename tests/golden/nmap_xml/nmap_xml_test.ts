@@ -93,5 +93,12 @@ function planOf(scanType: string): Plan {
     permissions: [],
     timeoutMs: 1000,
     notes: [],
+    facts: {
+      networks: ["127.0.0.1"],
+      names: [],
+      ports: 1,
+      rate: 0,
+      intrusive: false,
+    },
   };
 }

@@ -67,7 +67,7 @@ Deno.test("append() resolves when the entry and the head are written and not bef
 Deno.test("a log begins with its key's name, has a checkpoint every few entries, at rotation and at its end", async () => {
   const anchors: Anchor[] = [];
   const files = await sampleLog(7, {
-    limits: { checkpointEvery: 5, rotateBytes: 2_600 },
+    limits: { checkpointEvery: 5, rotateBytes: 2_850 },
     onCheckpoint: (anchor) => anchors.push(anchor),
   });
   const entries = entriesOf(files);

@@ -109,7 +109,8 @@ Deno.test("exportLines() cuts by engagement and tags: the request, the decision 
     );
     await log.append(decision("allowed", { scanId, traceId, labels }));
     const status = "succeeded";
-    const ended = { scanId, traceId, tool: "nmap", status, code: null };
+    const tenant = "default";
+    const ended = { tenant, scanId, traceId, tool: "nmap", status, code: null };
     await log.append({ kind: "scan_ended", ...ended });
   }
   // Somebody cancels it: another call, the same scan, and both say so.

@@ -19,6 +19,8 @@ export const WHO: Who = {
   client: "tester",
   transport: "http",
   address: "127.0.0.1",
+  tenant: "default",
+  subject: "key:tester",
 };
 
 /** A request for a scan. */
@@ -55,6 +57,7 @@ export function decision(
     traceId: "0123456789abcdef0123456789abcdef",
     configHash: "a".repeat(64),
     policyHash: null,
+    policies: [],
     ...change,
   };
 }
@@ -80,7 +83,7 @@ export function openLog(
     key: () => Promise.resolve({ bytes: key, origin: "made", warnings: [] }),
     limits: {
       checkpointEvery: 5,
-      rotateBytes: 4_000,
+      rotateBytes: 4_500,
       keepFiles: 0,
       ...limits,
     },

@@ -136,7 +136,7 @@ Deno.test("auditText() is no slower for a hostile text than its length says", ()
 
 /** An entry of every kind with a text in every field that takes one. */
 function entriesWith(text: string): readonly AuditEntry[] {
-  const who = { ...WHO, client: text, address: text };
+  const who = { ...WHO, client: text, address: text, tenant: text };
   const hashes = { configHash: text, policyHash: text };
   const ids = { scanId: text, traceId: text };
   return [
@@ -162,17 +162,26 @@ function entriesWith(text: string): readonly AuditEntry[] {
       target: text,
       rule: text,
       message: text,
+      policies: [text],
       ...ids,
       ...hashes,
     }),
     {
       kind: "scan_started",
+      tenant: text,
       ...ids,
       tool: text,
       targets: [text],
       argv: [[text]],
     },
-    { kind: "scan_ended", ...ids, tool: text, status: text, code: null },
+    {
+      kind: "scan_ended",
+      tenant: text,
+      ...ids,
+      tool: text,
+      status: text,
+      code: null,
+    },
     {
       kind: "config_changed",
       source: text,
@@ -364,6 +373,7 @@ Deno.test("fieldsOf() writes the fields of the kind and no other", () => {
     "message",
     "operation",
     "outcome",
+    "policies",
     "policy_hash",
     "rule",
     "scan_id",

@@ -47,6 +47,17 @@ Deno.test("CommandLine reads flags, texts and operands", () => {
   assert.equal(bare.time("since"), undefined);
 });
 
+Deno.test("CommandLine.tenant() is the house's unless one is named, and refuses what is no name", () => {
+  const form = { ...FORM, options: { ...FORM.options, tenant: "text" } };
+  const read = (...args: string[]) =>
+    new CommandLine(["a", ...args], form as typeof FORM).tenant();
+  assert.equal(read(), "default");
+  assert.equal(read("--tenant", "red-team"), "red-team");
+  for (const name of ["", "A", "a b", "../a", "-", "x".repeat(65), "a\u0000"]) {
+    assert.match(refusal(() => read(`--tenant=${name}`)), /--tenant/, name);
+  }
+});
+
 /** Times as they are written, and in milliseconds. */
 const TIMES: readonly (readonly [string, number])[] = [
   ["1970-01-02", 86_400_000],

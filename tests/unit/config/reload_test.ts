@@ -244,20 +244,46 @@ Deno.test("ConfigWatcher leaves what is read at start as it is, and says so once
   const { watcher, warnings, write } = rig();
   await using _ = watcher;
   write(
-    "server: { port: 9, host: ::1, transport: http, shutdown_grace_seconds: 1 }\nstate: { folder: elsewhere }\n",
+    `server: { port: 9, host: ::1, transport: http, shutdown_grace_seconds: 1, public_url: "https://scan.example", tls_certificate_file: cert.pem, tls_key_file: key.pem }
+identity: { key_file: elsewhere/key }
+policy: { folder: elsewhere, approval_expires_seconds: 60 }
+events: { keep: 7, client_queue: 77 }
+sandbox: { mode: bwrap, required: true }
+database: { url: "postgres://127.0.0.1/other" }
+state: { folder: elsewhere }
+audit: { key: ${"ab".repeat(32)}, key_file: elsewhere/key }
+`,
   );
   await watcher.reload("SIGHUP");
-  await watcher.reload("SIGHUP");
-  const { server, state } = watcher.current.config;
-  assert.deepEqual(server, {
-    transport: "stdio",
-    host: "127.0.0.1",
-    port: 8_080,
-    shutdown_grace_seconds: 1,
+  const reload = await watcher.reload("SIGHUP");
+  assert.ok(reload.kind === "applied");
+  assert.deepEqual(reload.waiting, [
+    "server.transport",
+    "server.host",
+    "server.port",
+    "server.public_url",
+    "server.tls_certificate_file",
+    "server.tls_key_file",
+    "identity.key_file",
+    "policy.folder",
+    "events.keep",
+    "sandbox.mode",
+    "sandbox.required",
+    "database.url",
+    "state.folder",
+    "audit.key_file",
+    "audit.key",
+  ]);
+  const { config } = watcher.current;
+  const atStart = loaded("").config;
+  assert.deepEqual(config, {
+    ...atStart,
+    server: { ...atStart.server, shutdown_grace_seconds: 1 },
+    policy: { ...atStart.policy, approval_expires_seconds: 60 },
+    events: { ...atStart.events, client_queue: 77 },
   });
-  assert.equal(state.folder, "state");
   assert.deepEqual(warnings, [
-    "A new value takes effect at the next start only: server.transport, server.host, server.port, state.folder",
+    "A new value takes effect at the next start only: server.transport, server.host, server.port, server.public_url, server.tls_certificate_file, server.tls_key_file, identity.key_file, policy.folder, events.keep, sandbox.mode, sandbox.required, database.url, state.folder, audit.key_file, audit.key",
   ]);
 });
 

@@ -7,6 +7,7 @@ import assert from "node:assert/strict";
 import { AppError } from "@/error/app_error.ts";
 import { rulesOf } from "@/dispatch/rules.ts";
 import { isOver } from "@/scans/scan.ts";
+import { LOCAL } from "@/identity/principal.ts";
 import { verifies } from "../../requirements.ts";
 import {
   FarSide,
@@ -91,6 +92,13 @@ Deno.test("a call becomes a scan with everything that the contract names", async
     engagement: null,
     tags: [],
     client: "test 1.0.0",
+    tenant: "default",
+    askedBy: {
+      kind: "local",
+      subject: "local",
+      roles: ["viewer", "operator", "approver", "admin"],
+      approved: false,
+    },
     raw,
     rawTruncated: false,
   });
@@ -220,7 +228,16 @@ Deno.test("plan asks the isolate for a plan, records nothing and starts nothing"
   const ask = await desk.far().next("plan");
   assert.equal(ask.request, JSON.stringify(TARGET));
   desk.far().say({ kind: "planned", id: ask.id, plan: PLAN });
-  assert.deepEqual(await calling, { kind: "plan", tool: "nmap", plan: PLAN });
+  const verdict = {
+    guardrail: "policy",
+    allowed: true,
+    reason: "allowed by allow-all",
+  };
+  assert.deepEqual(await calling, {
+    kind: "plan",
+    tool: "nmap",
+    plan: { ...PLAN, verdicts: [verdict] },
+  });
   await desk.far().settled();
   assert.equal(desk.far().count("scan"), 0);
   assert.deepEqual(desk.scans.newest(), []);
@@ -283,7 +300,7 @@ Deno.test("a call that comes while its like is being cancelled starts anew, and 
   const second = desk.call(TARGET);
   const { id: secondId } = await desk.far().next("scan");
   // The child of the first still lives: whoever cancels it or stops the server waits for it.
-  const cancelling = desk.dispatcher.cancel(dying?.id ?? "", SOMEONE);
+  const cancelling = desk.dispatcher.cancel(dying?.id ?? "", SOMEONE, LOCAL);
   let ended = false;
   const ending = desk.dispatcher.cancelAll().then(() => ended = true);
   await desk.far().next("cancel");
@@ -315,7 +332,7 @@ Deno.test("a background call is answered at once and outlives its caller", async
   assert.equal(desk.far().count("cancel"), 0);
   desk.far().say({ kind: "done", id: ask.id, outcome: outcomeOf() });
   // Cancelling a scan that is over returns it as it ended; until then it waits for the end.
-  const over = await desk.dispatcher.cancel(id, SOMEONE);
+  const over = await desk.dispatcher.cancel(id, SOMEONE, LOCAL);
   assert.ok(isOver(over));
 });
 
@@ -331,7 +348,10 @@ Deno.test("a background call joined by one that leaves goes on", async () => {
   await desk.far().settled();
   assert.equal(desk.far().count("cancel"), 0);
   desk.answerCancels();
-  assert.equal((await desk.dispatcher.cancel(id, SOMEONE)).status, "cancelled");
+  assert.equal(
+    (await desk.dispatcher.cancel(id, SOMEONE, LOCAL)).status,
+    "cancelled",
+  );
 });
 
 Deno.test("cancel() ends a scan, tells of one that is over, and of one that never was", async () => {
@@ -339,11 +359,11 @@ Deno.test("cancel() ends a scan, tells of one that is over, and of one that neve
   desk.answerCancels();
   const { id } = scanOf(await desk.call({ ...TARGET, background: true }));
   await desk.far().next("scan");
-  const cancelled = await desk.dispatcher.cancel(id, SOMEONE);
+  const cancelled = await desk.dispatcher.cancel(id, SOMEONE, LOCAL);
   assert.equal(cancelled.status, "cancelled");
-  assert.equal(await desk.dispatcher.cancel(id, SOMEONE), cancelled);
+  assert.equal(await desk.dispatcher.cancel(id, SOMEONE, LOCAL), cancelled);
   assert.equal(
-    await codeOf(desk.dispatcher.cancel("nope", SOMEONE)),
+    await codeOf(desk.dispatcher.cancel("nope", SOMEONE, LOCAL)),
     "not_found",
   );
 });
@@ -419,7 +439,7 @@ Deno.test("a caller who leaves the queue leaves no scan behind that waits", asyn
   assert.equal(await codeOf(waiting), "cancelled");
   assert.equal(desk.permits.stats.waiting, 0);
   assert.equal(desk.far().count("scan"), 1);
-  await desk.dispatcher.cancel(id, SOMEONE);
+  await desk.dispatcher.cancel(id, SOMEONE, LOCAL);
   assert.equal(desk.scans.alive, 0);
 });
 

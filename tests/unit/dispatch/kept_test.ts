@@ -13,6 +13,7 @@ import { GUARDRAILS } from "../tools/nmap_fixture.ts";
 import { SOMEONE } from "../../support/who.ts";
 import { outcomeOf, reportOf } from "../isolate/fixtures/far_side.ts";
 import { codeOf, Desk, RULES, scanOf } from "./fixtures/desk.ts";
+import { LOCAL } from "@/identity/principal.ts";
 import { verifies } from "../../requirements.ts";
 
 const TARGET = { target: "127.0.0.1" };
@@ -193,6 +194,8 @@ function left(request: Readonly<Record<string, unknown>>): Scan {
     engagement: "spring",
     tags: [],
     client: "an agent 1.0",
+    tenant: "default",
+    askedBy: null,
     raw: null,
     rawTruncated: false,
   };
@@ -229,7 +232,7 @@ Deno.test("resume() can be cancelled before it starts, and starts nothing in a s
   const scan = left({ target: "web.lab.internal" });
   const resuming = desk.dispatcher.resume(scan);
   const { id } = await desk.far().next("resolve");
-  const cancelling = desk.dispatcher.cancel(scan.id, SOMEONE);
+  const cancelling = desk.dispatcher.cancel(scan.id, SOMEONE, LOCAL);
   await desk.far().next("cancel");
   const error = { code: "cancelled", message: "The look-up was cancelled" };
   desk.far().say({ kind: "refused", id, error });
@@ -289,12 +292,12 @@ Deno.test("cancel() refuses a scan that another server runs, and ends one althou
   desk.answerCancels();
   const elsewhere = { ...left(TARGET), status: "running" } as const;
   desk.scans.adopt(elsewhere);
-  const cancelling = desk.dispatcher.cancel(elsewhere.id, SOMEONE);
+  const cancelling = desk.dispatcher.cancel(elsewhere.id, SOMEONE, LOCAL);
   assert.equal(await codeOf(cancelling), "conflict");
   const { id } = scanOf(await desk.call({ ...TARGET, background: true }));
   await desk.far().next("scan");
   desk.auditFault = new AppError("tool_unavailable", "the disk is full");
-  const ended = await desk.dispatcher.cancel(id, SOMEONE);
+  const ended = await desk.dispatcher.cancel(id, SOMEONE, LOCAL);
   assert.equal(ended.status, "cancelled");
 });
 
@@ -331,6 +334,7 @@ Deno.test("a request is judged by what its engagement is bound to, by main and b
   assert.deepEqual(ask.kind === "scan" && ask.labels, {
     engagement: "spring",
     tags: ["b"],
+    tenant: "default",
   });
   const outcome = outcomeOf({ report: reportOf("10.1.0.1") });
   desk.far().say({ kind: "done", id: ask.id, outcome });
@@ -357,7 +361,7 @@ Deno.test("a scan that was queued when its server died is known before its turn,
         });
       }),
   );
-  const cancelled = await desk.dispatcher.cancel(scan.id, SOMEONE);
+  const cancelled = await desk.dispatcher.cancel(scan.id, SOMEONE, LOCAL);
   assert.equal(cancelled.status, "cancelled");
   assert.equal((await resuming).status, "cancelled");
   assert.equal(desk.far().count("scan"), 0);

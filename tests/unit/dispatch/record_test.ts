@@ -6,6 +6,7 @@
 import assert from "node:assert/strict";
 import { AppError } from "@/error/app_error.ts";
 import type { AuditEntry } from "@/audit/entry.ts";
+import { LOCAL } from "@/identity/principal.ts";
 import { verifies } from "../../requirements.ts";
 import { SOMEONE } from "../../support/who.ts";
 import { outcomeOf, reportOf } from "../isolate/fixtures/far_side.ts";
@@ -55,7 +56,8 @@ Deno.test("call() records who asked for what and that it was allowed before the 
     traceId: "ab".repeat(16),
     configHash: "c0ffee",
     labels: null,
-    policyHash: null,
+    policyHash: "0".repeat(64),
+    policies: ["allow-all"],
     outcome: "allowed",
     rule: "guardrails",
     target: "10.0.0.1",
@@ -135,7 +137,7 @@ Deno.test("call() starts nothing when the disk fills up between request and deci
 Deno.test("cancel() records who ended which scan", async () => {
   verifies("audit.every_call");
   await using desk = await Desk.open();
-  await assert.rejects(desk.dispatcher.cancel("none", SOMEONE));
+  await assert.rejects(desk.dispatcher.cancel("none", SOMEONE, LOCAL));
   assert.deepEqual(lines(desk.recorded), [
     "request",
     "decision cancel refused scan_known",
@@ -149,6 +151,7 @@ Deno.test("recordReading() records who looked at what, and hides nothing that ca
     who: SOMEONE,
     tool: "scan_results",
     arguments: { scan_id: "a" },
+    principal: LOCAL,
   };
   await desk.dispatcher.recordReading(reading);
   const seen = desk.recorded.map((entry) =>

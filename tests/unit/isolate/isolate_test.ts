@@ -87,7 +87,7 @@ Deno.test("Isolate sends a request as text with nothing that could be a command 
     request: '{"target":"127.0.0.1"}',
     rawSockets: false,
     resolved: { "a.lab.internal": ["10.0.0.1"] },
-    labels: { engagement: null, tags: [] },
+    labels: { engagement: null, tags: [], tenant: "default" },
   });
   far.say({ kind: "done", id: ask.id, outcome: outcomeOf() });
   assert.deepEqual((await scanning).report, REPORT);

@@ -22,7 +22,7 @@ const SCAN = {
   request: "{}",
   rawSockets: true,
   resolved: { "a.lab.internal": ["10.0.0.1"] },
-  labels: { engagement: "spring", tags: ["web"] },
+  labels: { engagement: "spring", tags: ["web"], tenant: "default" },
 } as const;
 
 Deno.test("parseAsk() reads each kind and keeps nothing that it does not know", () => {

@@ -663,6 +663,13 @@ Deno.test("descriptions say what this host cannot do", async () => {
         absence: null,
         breaker: "closed",
       },
+      {
+        name: "gobuster",
+        enabled: true,
+        version: "3.6",
+        absence: null,
+        breaker: "forced_open",
+      },
     ],
   };
   await using session = await connect(engine);
@@ -671,6 +678,7 @@ Deno.test("descriptions say what this host cannot do", async () => {
     tools.find((tool) => tool.name === name)?.description ?? "";
   assert.match(said("nmap"), /connect scans only/);
   assert.match(said("nmap"), /^It failed repeatedly/);
+  assert.match(said("gobuster"), /^Stopped by the operator/);
   assert.match(said("masscan"), /^Switched off by the operator/);
   assert.match(said("masscan"), /every call is refused: use nmap/);
 });

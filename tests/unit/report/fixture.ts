@@ -32,6 +32,7 @@ export const CONTEXT: ReportContext = {
 export function scanOf(change: Partial<Scan>): Scan {
   return {
     id: "01hfixture0000000000000000",
+    tenant: "default",
     tool: "nmap",
     request: {},
     target: "10.0.0.0/28",
@@ -50,6 +51,7 @@ export function scanOf(change: Partial<Scan>): Scan {
     engagement: null,
     tags: [],
     client: null,
+    askedBy: null,
     raw: null,
     rawTruncated: false,
     ...change,

@@ -10,6 +10,7 @@ import {
   baselineFault,
   type Change,
   diffScans,
+  mayBeBaseline,
   type ScanDiff,
 } from "@/scans/diff.ts";
 import { changeCount } from "@/scans/diff_text.ts";
@@ -474,6 +475,10 @@ Deno.test("baselineFault() passes over what is no baseline", () => {
     /ended early/,
   );
   assert.match(baselineFault(scanOf({}), NMAP) ?? "", /no results/);
+  const foreign = { ...NMAP_BEFORE, tenant: "acme" };
+  assert.equal(baselineFault(foreign, NMAP), "it is another tenant's");
+  assert.equal(mayBeBaseline(foreign, NMAP), false);
+  assert.equal(mayBeBaseline(NMAP_BEFORE, NMAP), true);
 });
 
 /** Eight addresses and six ports as they really are at one moment. */

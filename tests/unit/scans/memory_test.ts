@@ -13,6 +13,7 @@ import { type Scan, SCAN_STATUSES, type ScanStatus } from "@/scans/scan.ts";
 function scanOf(id: string, change: Partial<Scan> = {}): Scan {
   return {
     id,
+    tenant: "default",
     tool: "nmap",
     request: {},
     target: "127.0.0.1",
@@ -31,6 +32,7 @@ function scanOf(id: string, change: Partial<Scan> = {}): Scan {
     engagement: null,
     tags: [],
     client: null,
+    askedBy: null,
     raw: null,
     rawTruncated: false,
     ...change,

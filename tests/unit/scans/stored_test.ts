@@ -25,6 +25,7 @@ const REPORT: HostsReport = {
 function scanOf(id: string, change: Partial<Scan> = {}): Scan {
   return {
     id,
+    tenant: "default",
     tool: "nmap",
     request: { target: "127.0.0.1" },
     target: "127.0.0.1",
@@ -43,6 +44,7 @@ function scanOf(id: string, change: Partial<Scan> = {}): Scan {
     engagement: null,
     tags: [],
     client: "test",
+    askedBy: null,
     raw: null,
     rawTruncated: false,
     ...change,
@@ -74,13 +76,16 @@ class FakeStore implements ScanStore {
     const step = this.#step(`create ${scan.id}`);
     if (this.takesAllTheSame) step.catch(() => {});
     else await step;
-    const known = [...this.kept.values()].find(({ idempotencyKey }) =>
-      idempotencyKey !== null && idempotencyKey === scan.idempotencyKey
+    const known = [...this.kept.values()].find(({ idempotencyKey, tenant }) =>
+      idempotencyKey !== null && idempotencyKey === scan.idempotencyKey &&
+      tenant === scan.tenant
     );
     if (known !== undefined) return { scan: known, created: false };
-    const { id, tool, request, target, queuedAt, traceId } = scan;
+    const { id, tenant, tool, request, target, queuedAt, traceId } = scan;
+    const { askedBy = null } = scan;
     const stored = {
-      ...scanOf(id, { tool, request, target, queuedAt, traceId }),
+      ...scanOf(id, { tenant, tool, request, target, queuedAt, traceId }),
+      askedBy,
       idempotencyKey: scan.idempotencyKey ?? null,
       requestDigest: scan.requestDigest ?? null,
       summary: null,
@@ -138,11 +143,12 @@ class FakeStore implements ScanStore {
   }
 
   async listScans(
-    { requestDigest, status }: Parameters<ScanStore["listScans"]>[0],
+    { tenant, requestDigest, status }: Parameters<ScanStore["listScans"]>[0],
     { limit }: { readonly limit: number },
   ) {
     await this.gate;
     const items = [...this.kept.values()].filter((scan) =>
+      scan.tenant === tenant &&
       (requestDigest === undefined || scan.requestDigest === requestDigest) &&
       (status === undefined || scan.status === status)
     ).sort((a, b) => a.id < b.id ? 1 : -1).slice(0, limit);
@@ -255,7 +261,7 @@ Deno.test("an end that the store does not take stays readable and is offered unt
     await scans.end(id, DONE);
   }
   assert.equal((await scans.get("a")).status, "succeeded");
-  const listed = await scans.list({ limit: 10 });
+  const listed = await scans.list({ tenant: "default", limit: 10 });
   assert.deepEqual(listed.map(({ status }) => status), [
     "succeeded",
     "succeeded",
@@ -348,9 +354,40 @@ Deno.test("answerTo() gives the last success that is young enough", async () => 
   await scans.end("b", DONE);
   await scans.create(scanOf("c"), KEYS);
   await scans.end("c", { ...DONE, status: "failed" });
-  assert.equal((await scans.answerTo("d", 3))?.id, "a");
-  assert.equal(await scans.answerTo("d", 4), null);
-  assert.equal(await scans.answerTo("unknown", 0), null);
+  assert.equal((await scans.answerTo("d", 3, "default"))?.id, "a");
+  assert.equal(await scans.answerTo("d", 4, "default"), null);
+  assert.equal(await scans.answerTo("unknown", 0, "default"), null);
+});
+
+Deno.test("answerTo(), list() and keys are of one tenant", async () => {
+  const { store, scans } = bench();
+  const keys = { idempotencyKey: "k", digest: "d" };
+  const askedBy = {
+    kind: "key",
+    subject: "key:1",
+    roles: ["operator"],
+    approved: true,
+  } as const;
+  for (const tenant of ["acme", "umbra"]) {
+    const scan = scanOf(tenant, { tenant, askedBy });
+    assert.equal((await scans.create(scan, keys)).created, true);
+    const again = await scans.create(scanOf("b", { tenant }), keys);
+    assert.deepEqual([again.created, again.scan.id], [false, tenant]);
+    await scans.end(tenant, DONE);
+  }
+  for (const tenant of ["acme", "umbra"]) {
+    assert.equal((await scans.answerTo("d", 0, tenant))?.id, tenant);
+    const heads = await scans.list({ tenant, limit: 9 });
+    assert.deepEqual(heads.map((head) => [head.id, head.tenant]), [
+      [tenant, tenant],
+    ]);
+    scans.forget([tenant]);
+    const { tenant: whose, askedBy: who } = await scans.get(tenant);
+    assert.deepEqual([whose, who], [tenant, askedBy]);
+  }
+  assert.equal(await scans.answerTo("d", 0, "default"), null);
+  assert.deepEqual(await scans.list({ tenant: "default", limit: 9 }), []);
+  assert.equal(store.kept.size, 2);
 });
 
 Deno.test("forget() lets go of what was removed from the store", async () => {

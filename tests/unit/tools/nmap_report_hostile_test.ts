@@ -31,6 +31,13 @@ const PLAN: Plan = {
   permissions: [],
   timeoutMs: 1000,
   notes: [],
+  facts: {
+    networks: [],
+    names: [],
+    ports: 1,
+    rate: 0,
+    intrusive: false,
+  },
 };
 
 const LAUGHS = `<!DOCTYPE nmaprun [<!ENTITY a0 "ha">${

@@ -34,6 +34,13 @@ function planOf(
     permissions: [],
     timeoutMs: 1000,
     notes: [],
+    facts: {
+      networks: ["127.0.0.1"],
+      names: [],
+      ports: 1,
+      rate: 0,
+      intrusive: false,
+    },
     ...change,
   };
 }

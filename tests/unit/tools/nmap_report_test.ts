@@ -35,6 +35,13 @@ function planOf(change: Partial<Plan> = {}): Plan {
     permissions: [],
     timeoutMs: 1000,
     notes: [],
+    facts: {
+      networks: [],
+      names: [],
+      ports: 1,
+      rate: 0,
+      intrusive: false,
+    },
     ...change,
   };
 }

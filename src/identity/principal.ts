@@ -1,0 +1,60 @@
+/**
+ * Who a caller is: proved by a key or a token over HTTP, and by the operating system over stdio and in
+ * a terminal, where whoever starts the process owns it.
+ *
+ * @module
+ */
+import type { ToolName } from "@/tools/tool.ts";
+
+/** What a person or a program is for. Each is given by itself: an admin may not scan by that alone. */
+export const ROLES = ["viewer", "operator", "approver", "admin"] as const;
+
+/** One of {@linkcode ROLES}. */
+export type Role = typeof ROLES[number];
+
+/** What credentials may be narrowed to, besides their roles. */
+export const SCOPES = [
+  "read",
+  "scan:nmap",
+  "scan:masscan",
+  "scan:gobuster",
+  "cancel",
+  "approve",
+  "admin",
+] as const satisfies readonly (`scan:${ToolName}` | string)[];
+
+/** One of {@linkcode SCOPES}. */
+export type Scope = typeof SCOPES[number];
+
+/** The tenant of whoever runs the server: its admins administer the server itself. */
+export const HOUSE = "default";
+
+/** A caller whose credentials were proved. */
+export interface Principal {
+  readonly kind: "local" | "key" | "token";
+  /** Stable and unique: `local`, `key:ID`, `ISSUER#SUBJECT`. */
+  readonly subject: string;
+  /** What lists and the audit log call it. */
+  readonly client: string;
+  /** Whose scans, inventory, audit entries and keys it sees. */
+  readonly tenant: string;
+  readonly roles: ReadonlySet<Role>;
+  /** What the credentials are narrowed to; null for everything that the roles allow. */
+  readonly scopes: ReadonlySet<Scope> | null;
+  /**
+   * When the credentials end, in milliseconds since the epoch.
+   *
+   * @default {null} never by time alone
+   */
+  readonly expiresAt?: number | null;
+}
+
+/** Whoever started the process: over stdio and in a terminal. */
+export const LOCAL: Principal = Object.freeze({
+  kind: "local",
+  subject: "local",
+  client: "local",
+  tenant: HOUSE,
+  roles: new Set(ROLES),
+  scopes: null,
+});

@@ -1,0 +1,116 @@
+/**
+ * Live events: as Server-Sent Events, and over a WebSocket.
+ *
+ * @module
+ */
+import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { require as authorize } from "@/identity/authorize.ts";
+import type { OperatorEnv } from "../env.ts";
+import { HttpError } from "../http_error.ts";
+import { idText, NoQuery, SECURED } from "../schemas/kinds.ts";
+import { problems } from "../schemas/problem.ts";
+import type { RouteDeps } from "./deps.ts";
+import { refusal } from "./refuse.ts";
+
+const tags = ["Live"];
+
+const eventId = z.string().regex(
+  /^[A-Za-z0-9_.:-]{0,128}$/,
+  "it is no id of an event; leave it out to begin with what comes from now on",
+);
+
+const events = createRoute({
+  method: "get",
+  path: "/events",
+  operationId: "streamEvents",
+  summary: "Live events as Server-Sent Events",
+  description:
+    "Ends when the client is too slow; it comes again with the last id that it saw, in Last-Event-ID (which wins) or after.",
+  tags,
+  security: SECURED,
+  request: {
+    query: z.strictObject({
+      after: eventId.optional().openapi({
+        description: "The id of the last event that was seen.",
+      }),
+      scan_id: idText.optional().openapi({ description: "Of this scan only." }),
+    }),
+    headers: z.object({
+      "last-event-id": eventId.optional().openapi({
+        description: "The id of the last event that was seen.",
+      }),
+    }),
+  },
+  responses: {
+    200: {
+      description: "The stream: id, event and data, which is JSON.",
+      content: {
+        "text/event-stream": {
+          schema: z.string(),
+          example:
+            'id: 0f3a5c7e9b1d2468-4-7\nevent: scan.started\ndata: {"scan_id":"01jgz7m5e8p4k2q9s6t3v0w1xy","tool":"nmap"}\n\n',
+        },
+      },
+    },
+    ...problems(404),
+  },
+});
+
+const socket = createRoute({
+  method: "get",
+  path: "/ws",
+  operationId: "openSocket",
+  summary: "Live events over a WebSocket",
+  description: "The client subscribes to scans with messages of JSON.",
+  tags,
+  security: SECURED,
+  request: { query: NoQuery },
+  responses: {
+    101: {
+      description: "The socket is open.",
+      headers: {
+        Upgrade: {
+          description: "The protocol.",
+          schema: { type: "string" as const },
+          example: "websocket",
+        },
+      },
+    },
+    ...problems(426),
+  },
+});
+
+/**
+ * Adds the routes.
+ *
+ * @param app The app.
+ * @param deps What they are given.
+ */
+export function liveRoutes(
+  app: OpenAPIHono<OperatorEnv>,
+  deps: RouteDeps,
+): void {
+  app.openapi(events, (c) => {
+    const { after, scan_id } = c.req.valid("query");
+    // A browser that comes again sends the address that it began with, and the header beside it.
+    const seen = c.req.valid("header")["last-event-id"] || after || null;
+    return deps.events(c.req.raw, c.get("session"), {
+      after: seen,
+      scanId: scan_id ?? null,
+    }) as never;
+  }, refusal(events));
+  app.openapi(socket, (c) => {
+    if (c.req.header("upgrade")?.toLowerCase() !== "websocket") {
+      throw new HttpError(
+        426,
+        "invalid_arguments",
+        "Cannot open a socket: this is no WebSocket handshake; send Upgrade: websocket",
+        { Upgrade: "websocket", Connection: "Upgrade" },
+      );
+    }
+    const session = c.get("session");
+    // A socket on which nothing may be heard is not opened.
+    authorize(session.principal, "events");
+    return deps.socket(c.req.raw, session) as never;
+  }, refusal(socket));
+}
