@@ -11,7 +11,7 @@ import { redact } from "@/config/redact.ts";
 import { type Config, KEYS } from "@/config/schema.ts";
 import { boundOf } from "@/config/complaint.ts";
 import type { TenantView } from "@/dispatch/administration.ts";
-import { AppError, toAppError } from "@/error/app_error.ts";
+import { toAppError } from "@/error/app_error.ts";
 import { openApiKeys } from "@/identity/open.ts";
 import { tenantsOf } from "@/identity/tenants.ts";
 import { HOUSE, type Principal } from "@/identity/principal.ts";
@@ -163,7 +163,7 @@ async function carryOut(runtime: Runtime, approval: Approval): Promise<void> {
     scopes: null,
   };
   try {
-    await refuseRevoked(runtime, subject);
+    await runtime.refuseRevoked(subject);
     await runtime.call({
       tool,
       arguments: { ...approval.arguments, background: true },
@@ -179,18 +179,4 @@ async function carryOut(runtime: Runtime, approval: Approval): Promise<void> {
       message,
     });
   }
-}
-
-/** A key that was revoked since has nothing carried out in its name. */
-async function refuseRevoked(runtime: Runtime, subject: string): Promise<void> {
-  const id = /^key:(.+)$/.exec(subject)?.[1];
-  if (id === undefined) return;
-  const row = await (await runtime.parts.store()).findKey(id);
-  const holds = row !== null && row.revokedAt === null &&
-    (row.expiresAt ?? Infinity) > Date.now();
-  if (holds) return;
-  throw new AppError(
-    "unauthenticated",
-    "Cannot scan in the requester's name: their API key is revoked or expired",
-  );
 }

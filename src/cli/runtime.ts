@@ -307,12 +307,34 @@ export class Runtime implements Core, AsyncDisposable {
     );
   }
 
+  /**
+   * Refuses what is asked for in the name of a key that was revoked since, or is over.
+   *
+   * @param subject Whose name it is.
+   * @throws {AppError} `unauthenticated`.
+   */
+  async refuseRevoked(subject: string): Promise<void> {
+    if (!/^key:/.test(subject)) return;
+    const row = await this.#keyOf(subject);
+    const holds = row !== null && row.revokedAt === null &&
+      (row.expiresAt ?? Infinity) > Date.now();
+    if (holds) return;
+    throw new AppError(
+      "unauthenticated",
+      "Cannot scan in the requester's name: their API key is revoked or expired",
+    );
+  }
+
   /** Who made the key that a subject is, as a subject. */
   async #makerOf(subject: string): Promise<string | null> {
+    return (await this.#keyOf(subject))?.createdBy ?? null;
+  }
+
+  async #keyOf(subject: string): ReturnType<Store["findKey"]> {
     const id = /^key:(.+)$/.exec(subject)?.[1];
-    if (id === undefined) return null;
-    const row = await (await this.#history.store()).findKey(id);
-    return row?.createdBy ?? null;
+    return id === undefined
+      ? null
+      : await (await this.#history.store()).findKey(id);
   }
 
   async capabilities(): Promise<Capabilities> {
@@ -495,6 +517,7 @@ export class Runtime implements Core, AsyncDisposable {
       live: this.#events,
       quotas: this.#quotas,
       approvals: this.#approvals,
+      refuseRevoked: (subject) => this.refuseRevoked(subject),
       switchedOff: (tool) => this.#switches.isOff(tool),
       onEvent: logDispatch,
       wallNow: Date.now,

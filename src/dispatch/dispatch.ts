@@ -60,6 +60,12 @@ export interface DispatcherOptions {
   readonly live: Teller;
   readonly quotas: Quotas;
   readonly approvals: ApprovalDesk;
+  /**
+   * Refuses what waits in the name of credentials that were taken back.
+   *
+   * @throws {AppError} `unauthenticated`.
+   */
+  readonly refuseRevoked: (subject: string) => Promise<void>;
   /** Whether an operator switched a tool off. */
   readonly switchedOff: (tool: ToolName) => boolean;
   /** Hears of what the log should hold; never of untrusted text in a template. */
@@ -154,6 +160,8 @@ export class Dispatcher {
         const { audit } = this.#options;
         record = await CallRecord.begin(audit, called, given, rules);
         record.under(scan);
+        const { principal, approved } = askerOf(scan);
+        await this.#options.refuseRevoked(principal.subject);
         const context = { traceId, rules, record };
         const { signal } = run;
         const ready = await this.#preparation.prepare(tool, given, {
@@ -166,7 +174,6 @@ export class Dispatcher {
           ...context,
           target,
         });
-        const { principal, approved } = askerOf(scan);
         const judged = { ...ready, who, principal, tool, plan };
         await this.#gate.readmit(judged, approved, record);
         if (this.#runs.draining) return { scan, admitted: null };

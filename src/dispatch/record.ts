@@ -32,6 +32,7 @@ const RULES: Readonly<Partial<Record<ErrorCode, string>>> = {
   not_found: "scan_known",
   cancelled: "caller",
   conflict: "idempotency_key",
+  unauthenticated: "credentials",
   forbidden: "role",
   quota_exceeded: "quota",
   rate_limited: "rate_limit",

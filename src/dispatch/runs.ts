@@ -7,6 +7,7 @@
 import { type AppError, toAppError } from "@/error/app_error.ts";
 import type { ErrorCode } from "@/error/code.ts";
 import type { Breakers } from "@/breaker/breakers.ts";
+import { hasFindings } from "@/events/found.ts";
 import { countsAsFailure } from "@/breaker/failure.ts";
 import type { Request } from "@/isolate/isolate.ts";
 import type { Isolates } from "@/isolate/isolates.ts";
@@ -208,6 +209,7 @@ export class Runs {
     const execution = metrics.begin(tool);
     telling.started(scan);
     let blames: Outcome["blames"] = "tool";
+    let told = false;
     try {
       const isolate = await isolates.of(tool);
       const outcome = await isolate.scan(request, {
@@ -229,6 +231,7 @@ export class Runs {
           }, { tool, traceId });
         },
         onFound: (report) => {
+          told = true;
           scans.found(run.id, report);
           telling.found(scan, report);
         },
@@ -238,6 +241,10 @@ export class Runs {
         },
       }, run.signal);
       blames = outcome.blames;
+      // A scan of one host has nothing to tell before its end.
+      if (!told && hasFindings(outcome.report)) {
+        telling.found(scan, outcome.report);
+      }
       scan = await this.#ended(run, { outcome });
     } catch (thrown) {
       scan = await this.#ended(run, { error: toAppError(thrown) });

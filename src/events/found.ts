@@ -19,7 +19,7 @@ import { cleanText } from "@/tools/untrusted.ts";
 export const FOUND_SHOWN_MAX = 20;
 
 /** Most UTF-16 code units of one text. */
-export const FOUND_TEXT_MAX = 200;
+export const FOUND_TEXT_MAX = 120;
 
 type Shown = Readonly<Record<string, unknown>>;
 
@@ -32,7 +32,7 @@ interface Tally {
 }
 
 /**
- * Makes the data of `scan.found`.
+ * Makes the data of `scan.found`: the findings as values and, for whoever only watches, as lines.
  *
  * @param report What was found since the last time, as the tool's isolate hands it to main. It may
  * name a finding again when more is known of it.
@@ -41,7 +41,33 @@ interface Tally {
  */
 export function foundData(report: Report): Readonly<Record<string, unknown>> {
   const { counts, all, shown } = tallyOf(report);
-  return { ...counts, newest: shown, more: all - shown.length };
+  const lines = shown.map(lineOf);
+  return {
+    ...counts,
+    newest: shown,
+    // The words of a path are a web server's own.
+    ...(report.kind === "paths" ? { untrusted: { lines } } : { lines }),
+    more: all - shown.length,
+  };
+}
+
+/** A finding in one line, as the tools themselves tell it to a person. */
+function lineOf(
+  { address, port, protocol, service, status, untrusted, name }: Shown,
+): string {
+  if (untrusted !== undefined) {
+    return `${status} ${(untrusted as { path: string }).path}`;
+  }
+  if (address === undefined) return String(name);
+  if (port === undefined) return `${address} up`;
+  return `${address} ${port}/${protocol} open${
+    service === null ? "" : ` ${service}`
+  }`;
+}
+
+/** Tells whether a report has anything that could be told. */
+export function hasFindings(report: Report): boolean {
+  return tallyOf(report).all > 0;
 }
 
 function tallyOf(report: Report): Tally {

@@ -18,7 +18,7 @@ export interface Rules {
   readonly body: BodyBounds;
   /** What this server itself speaks. */
   readonly scheme: "http" | "https";
-  /** Whether browsers are told to come back by HTTPS only: the operator said that it is public so. */
+  /** Whether browsers are told to come back by HTTPS only: it is spoken, or the operator's proxy does. */
   readonly strictTransport: boolean;
 }
 
@@ -49,6 +49,8 @@ function makeRules(config: Config): Rules {
       timeoutMs: server.request_timeout_seconds * 1_000,
     },
     scheme: server.tls_certificate_file === null ? "http" : "https",
-    strictTransport: server.public_url?.startsWith("https:") === true,
+    strictTransport: server.public_url === null
+      ? server.tls_certificate_file !== null
+      : server.public_url.startsWith("https:"),
   };
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { sql } from "kysely";
 import { appendFindings, reportHeadOf } from "./findings.ts";
 import { closeServices } from "./inventory_gone.ts";
 import type { Link, Write } from "./link.ts";
@@ -26,12 +27,24 @@ async function clearFindings(
   own: OwnScan,
   seq: number,
 ): Promise<void> {
-  const guard = (write: Write) => lockOwn(link, write, own);
-  await removePorts(link, seq, guard);
-  await removeRows(link, "scan_hosts", seq, guard);
-  await removeRows(link, "scan_paths", seq, guard);
-  const counts = { host_count: 0, service_count: 0, path_count: 0 };
-  await link.write((write) => changeRow(write, own, {}, counts));
+  const around = {
+    before: (write: Write) => lockOwn(link, write, own),
+    after: (write: Write) => recount(write, seq),
+  };
+  await removePorts(link, seq, around);
+  await removeRows(link, "scan_hosts", seq, around);
+  await removeRows(link, "scan_paths", seq, around);
+}
+
+/** Counts what is left, where it goes: a process that is killed in between leaves a sound store. */
+async function recount(write: Write, seq: number): Promise<void> {
+  await sql`update scans set
+    host_count = (select count(*) from scan_hosts h where h.scan_seq = scans.seq),
+    service_count = (select count(*) from scan_hosts h
+      join scan_ports p on p.host_id = h.id
+      where h.scan_seq = scans.seq and p.state = 'open'),
+    path_count = (select count(*) from scan_paths f where f.scan_seq = scans.seq)
+    where seq = ${seq}`.execute(write);
 }
 
 /**

@@ -13,12 +13,19 @@ const ROWS_BATCH = 200;
 /** Pieces of raw output of one transaction. */
 const RAW_BATCH = 4;
 
-/** Looks, in each transaction, whether the rows may still go; throws if not. */
-export type Guard = (write: Write) => Promise<unknown>;
+/** What else each transaction does, so that no end of the process leaves rows and counts apart. */
+export interface Around {
+  /** Looks whether the rows may still go; throws if not. */
+  readonly before: (write: Write) => Promise<unknown>;
+  /** Hears that some of them are gone. */
+  readonly after: (write: Write) => Promise<unknown>;
+}
 
-function free(): Promise<void> {
+function nothing(): Promise<void> {
   return Promise.resolve();
 }
+
+const ALONE: Around = { before: nothing, after: nothing };
 
 function rangeOf(seq: number): [number, number] {
   return [seq * ROWS_PER_SCAN, (seq + 1) * ROWS_PER_SCAN - 1];
@@ -28,12 +35,12 @@ function rangeOf(seq: number): [number, number] {
 export async function removePorts(
   link: Link,
   seq: number,
-  guard: Guard = free,
+  around: Around = ALONE,
 ): Promise<void> {
   const [first, last] = rangeOf(seq);
   for (let more = true; more;) {
     more = await link.write(async (write) => {
-      await guard(write);
+      await around.before(write);
       const rows = await write.selectFrom("scan_ports").select([
         "id",
         "indexed",
@@ -46,6 +53,7 @@ export async function removePorts(
       if (end === undefined) return false;
       await write.deleteFrom("scan_ports").where("id", ">=", first)
         .where("id", "<=", end.id).execute();
+      await around.after(write);
       return rows.length === ROWS_BATCH;
     });
     await link.pause();
@@ -57,12 +65,12 @@ export async function removeRows(
   link: Link,
   table: "scan_hosts" | "scan_paths",
   seq: number,
-  guard: Guard = free,
+  around: Around = ALONE,
 ): Promise<void> {
   const [first, last] = rangeOf(seq);
   for (let more = true; more;) {
     more = await link.write(async (write) => {
-      await guard(write);
+      await around.before(write);
       const rows = await write.selectFrom(table).select("id")
         .where("id", ">=", first).where("id", "<=", last)
         .orderBy("id").limit(ROWS_BATCH).execute();
@@ -70,6 +78,7 @@ export async function removeRows(
       if (end === undefined) return false;
       await write.deleteFrom(table).where("id", ">=", first)
         .where("id", "<=", end.id).execute();
+      await around.after(write);
       return rows.length === ROWS_BATCH;
     });
     await link.pause();
@@ -80,17 +89,18 @@ export async function removeRows(
 export async function removeRaw(
   link: Link,
   seq: number,
-  guard: Guard = free,
+  around: Around = ALONE,
 ): Promise<void> {
   for (let more = true; more;) {
     more = await link.write(async (write) => {
-      await guard(write);
+      await around.before(write);
       const rows = await write.selectFrom("scan_raw").select("at")
         .where("scan_seq", "=", seq).orderBy("at").limit(RAW_BATCH).execute();
       const end = rows.at(-1);
       if (end === undefined) return false;
       await write.deleteFrom("scan_raw").where("scan_seq", "=", seq)
         .where("at", "<=", end.at).execute();
+      await around.after(write);
       return rows.length === RAW_BATCH;
     });
     await link.pause();

@@ -82,6 +82,7 @@ function dispatcher(): Dispatcher {
       granted: () => Promise.resolve(null),
       started: () => Promise.resolve(),
     },
+    refuseRevoked: () => Promise.resolve(),
     switchedOff: () => false,
     onEvent: () => {},
     wallNow: Date.now,

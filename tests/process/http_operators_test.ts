@@ -683,6 +683,10 @@ Deno.test("a server with a certificate speaks HTTPS, and nothing else", async ()
   assert.equal(answer.status, 200, await answer.text());
   const refused = await fetch(`${server.url}/tools`, { client });
   await refused.body?.cancel();
+  assert.equal(
+    refused.headers.get("strict-transport-security"),
+    "max-age=31536000",
+  );
   assert.match(
     refused.headers.get("www-authenticate") ?? "",
     new RegExp(`resource_metadata="${server.url}/\\.well-known/`),

@@ -226,6 +226,23 @@ Deno.test("resume() refuses by the rules of today, and the scan says so", async 
   assert.equal(desk.far().count("scan"), 0);
 });
 
+Deno.test("resume() runs nothing in the name of credentials that were taken back", async () => {
+  await using desk = await Desk.open();
+  desk.revoked.add("key:gone");
+  const askedBy = {
+    ...{ kind: "key", subject: "key:gone", approved: false } as const,
+    roles: ["operator"] as const,
+  };
+  const ended = await desk.dispatcher.resume({ ...left(TARGET), askedBy });
+  assert.deepEqual([ended.status, ended.error?.code], [
+    "failed",
+    "unauthenticated",
+  ]);
+  assert.deepEqual(desk.steps, []);
+  const decision = desk.recorded.find(({ kind }) => kind === "decision");
+  assert.ok(decision?.kind === "decision" && decision.outcome === "refused");
+});
+
 Deno.test("resume() can be cancelled before it starts, and starts nothing in a server that stops", async () => {
   verifies("scans.resumed");
   await using desk = await Desk.open();

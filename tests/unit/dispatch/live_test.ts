@@ -72,6 +72,8 @@ Deno.test("a scan that is joined is told of once, and one from the cache not aga
   assert.deepEqual(desk.told.map(({ kind }) => kind), [
     "scan.queued",
     "scan.started",
+    // Nothing was found before the end, so all of it is told there.
+    "scan.found",
     "scan.ended",
   ]);
 });

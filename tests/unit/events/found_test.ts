@@ -45,6 +45,11 @@ Deno.test("foundData() shows open ports by address, port and service, and silent
       { address: "10.0.0.1", port: 53, protocol: "udp", service: null },
       { address: "10.0.0.2" },
     ],
+    lines: [
+      "10.0.0.1 80/tcp open http",
+      "10.0.0.1 53/udp open",
+      "10.0.0.2 up",
+    ],
     more: 0,
   });
 });
@@ -67,6 +72,7 @@ Deno.test("foundData() shows paths below untrusted, cleaned, and names", () => {
     {
       paths: 1,
       newest: [{ status: 200, untrusted: { path: "/a" } }],
+      untrusted: { lines: ["200 /a"] },
       more: 0,
     },
   );
@@ -79,7 +85,12 @@ Deno.test("foundData() shows paths below untrusted, cleaned, and names", () => {
       names: [{ name: "www.lab.internal", addresses: ["10.0.0.9"] }],
       totals,
     }),
-    { names: 1, newest: [{ name: "www.lab.internal" }], more: 0 },
+    {
+      names: 1,
+      newest: [{ name: "www.lab.internal" }],
+      lines: ["www.lab.internal"],
+      more: 0,
+    },
   );
 });
 
