@@ -33,25 +33,34 @@ export function configPrint(
   loaded: LoadedConfig,
   options: ConfigOptions,
 ): string {
+  if (options.json) return `${JSON.stringify(configBody(loaded), null, 2)}\n`;
   const { origins, places, warnings } = loaded;
   const config = redact(loaded.config);
-  if (options.json) {
-    const from = KEYS.map(({ name }) => [name, {
-      origin: origins.get(name) ?? "default",
-      place: places.get(name) ?? null,
-    }]);
-    const body = {
-      config,
-      origins: Object.fromEntries(from),
-      warnings: warnings.map(redact),
-    };
-    return `${JSON.stringify(body, null, 2)}\n`;
-  }
   const lines = warnings.map((warning) => `# warning: ${redact(warning)}\n`);
   return lines.join("") + yamlText(config, (named, text) => {
     const origin = originText(named, origins, places);
     return `  ${named.key}: ${text} # ${origin}\n`;
   });
+}
+
+/**
+ * Gives the configuration in force and where each value came from, without secrets.
+ *
+ * @param loaded The configuration.
+ * @returns Plain JSON.
+ */
+export function configBody(
+  { config, origins, places, warnings }: LoadedConfig,
+): Readonly<Record<string, unknown>> {
+  const from = KEYS.map(({ name }) => [name, {
+    origin: origins.get(name) ?? "default",
+    place: places.get(name) ?? null,
+  }]);
+  return {
+    config: redact(config),
+    origins: Object.fromEntries(from),
+    warnings: warnings.map(redact),
+  };
 }
 
 /**

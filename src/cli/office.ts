@@ -7,8 +7,7 @@ import type { Office } from "@/administration/office.ts";
 import { ToolBoard } from "@/administration/tools.ts";
 import type { Approval } from "@/approvals/approval.ts";
 import { auditFolder } from "@/audit/files.ts";
-import { redact } from "@/config/redact.ts";
-import { type Config, KEYS } from "@/config/schema.ts";
+import type { Config } from "@/config/schema.ts";
 import { boundOf } from "@/config/complaint.ts";
 import type { TenantView } from "@/dispatch/administration.ts";
 import { toAppError } from "@/error/app_error.ts";
@@ -18,6 +17,7 @@ import { HOUSE, type Principal } from "@/identity/principal.ts";
 import { log } from "@/log/log.ts";
 import { type CaseDefaults, testCases } from "@/policy/cases.ts";
 import { parseTarget } from "@/scope/target.ts";
+import { configBody } from "./config_view.ts";
 import type { Runtime } from "./runtime.ts";
 
 const main = log("main");
@@ -55,7 +55,7 @@ export async function openOffice(runtime: Runtime): Promise<Office> {
       breakers: parts.breakers,
       switches: parts.switches,
     }),
-    configuration: () => configurationOf(runtime),
+    configuration: () => configBody(runtime.loaded),
     reload: (who) => runtime.reload(`asked by ${who}`),
     tenants: () => tenantViews(runtime),
     policies: async () => {
@@ -84,20 +84,6 @@ function caseDefaults(runtime: Runtime): CaseDefaults {
         allowed || guardrail !== "scope"
       );
     },
-  };
-}
-
-function configurationOf(runtime: Runtime): Readonly<Record<string, unknown>> {
-  const { config, origins, places, warnings } = runtime.loaded;
-  return {
-    config: redact(config),
-    origins: Object.fromEntries(
-      KEYS.map(({ name }) => [name, {
-        origin: origins.get(name) ?? "default",
-        place: places.get(name) ?? null,
-      }]),
-    ),
-    warnings: warnings.map(redact),
   };
 }
 

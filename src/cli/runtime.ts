@@ -38,7 +38,7 @@ import { type Core, Session } from "@/dispatch/session.ts";
 import { Records } from "@/administration/records.ts";
 import { switchFile, ToolSwitch } from "@/administration/tool_switch.ts";
 import { EventLog } from "@/events/event_log.ts";
-import { LOCAL, type Principal } from "@/identity/principal.ts";
+import { keyIdOf, LOCAL, type Principal } from "@/identity/principal.ts";
 import { Quotas } from "@/identity/quotas.ts";
 import { tenantsOf } from "@/identity/tenants.ts";
 import { Policies } from "@/policy/policies.ts";
@@ -314,7 +314,7 @@ export class Runtime implements Core, AsyncDisposable {
    * @throws {AppError} `unauthenticated`.
    */
   async refuseRevoked(subject: string): Promise<void> {
-    if (!/^key:/.test(subject)) return;
+    if (keyIdOf(subject) === null) return;
     const row = await this.#keyOf(subject);
     const holds = row !== null && row.revokedAt === null &&
       (row.expiresAt ?? Infinity) > Date.now();
@@ -331,10 +331,8 @@ export class Runtime implements Core, AsyncDisposable {
   }
 
   async #keyOf(subject: string): ReturnType<Store["findKey"]> {
-    const id = /^key:(.+)$/.exec(subject)?.[1];
-    return id === undefined
-      ? null
-      : await (await this.#history.store()).findKey(id);
+    const id = keyIdOf(subject);
+    return id === null ? null : await (await this.#history.store()).findKey(id);
   }
 
   async capabilities(): Promise<Capabilities> {

@@ -16,7 +16,7 @@ import { after } from "@/health/after.ts";
 import type { Authenticator } from "@/identity/authenticator.ts";
 import type { ApiKeys } from "@/identity/keys.ts";
 import { type Hold, Leases } from "@/identity/leases.ts";
-import type { Principal } from "@/identity/principal.ts";
+import { keyIdOf, type Principal } from "@/identity/principal.ts";
 import { RateLimits } from "@/identity/rate_limits.ts";
 import { flushLog, log } from "@/log/log.ts";
 import { McpHttp } from "@/mcp/http.ts";
@@ -189,8 +189,8 @@ function mcpOf(runtime: Runtime, { version }: World): McpHttp {
 function leasesOf(keys: ApiKeys, config: () => Config): Leases {
   return new Leases({
     isGood: async ({ subject, tenant }) => {
-      const id = /^key:(.+)$/.exec(subject)?.[1];
-      return id === undefined
+      const id = keyIdOf(subject);
+      return id === null
         ? tenantsOf(config().identity).has(tenant)
         : await keys.isGood(id);
     },

@@ -7,7 +7,9 @@
  */
 import type { Approval, ApprovalStatus } from "@/approvals/approval.ts";
 import type { LiveEvent } from "@/events/event.ts";
+import type { ApiKey, IssuedKey } from "@/identity/keys.ts";
 import type { Role, Scope } from "@/identity/principal.ts";
+import type { PolicyCase, PolicyVerdict, PolicyView } from "@/policy/view.ts";
 import type { Page, PageOptions } from "@/store/scan_record.ts";
 import type { ToolName } from "@/tools/tool.ts";
 
@@ -39,19 +41,7 @@ export interface BreakerState {
 }
 
 /** An API key without its secret. */
-export interface KeyView {
-  readonly id: string;
-  readonly name: string;
-  readonly tenant: string;
-  readonly roles: readonly Role[];
-  readonly scopes: readonly Scope[] | null;
-  /** Times in milliseconds since the epoch. */
-  readonly createdAt: number;
-  readonly createdBy: string;
-  readonly expiresAt: number | null;
-  readonly lastUsedAt: number | null;
-  readonly revokedAt: number | null;
-}
+export type KeyView = ApiKey;
 
 /** What a new key is made of. */
 export interface NewKey {
@@ -65,10 +55,7 @@ export interface NewKey {
 }
 
 /** A key that was made: its secret is shown this once. */
-export interface MadeKey {
-  readonly key: KeyView;
-  readonly secret: string;
-}
+export type MadeKey = IssuedKey;
 
 /** A tenant. */
 export interface TenantView {
@@ -94,30 +81,7 @@ export interface AuditFilter {
   readonly scanId?: string;
 }
 
-/** One case of a policy test, and what came of it. */
-export interface PolicyCase {
-  readonly name: string;
-  readonly request: Readonly<Record<string, unknown>>;
-  readonly expect?: "allow" | "deny" | "approval";
-}
-
-/** What came of a case. */
-export interface PolicyVerdict {
-  readonly name: string;
-  readonly decision: "allow" | "deny" | "approval";
-  readonly policies: readonly string[];
-  /** Null where nothing was expected. */
-  readonly ok: boolean | null;
-}
-
-/** A policy in force. */
-export interface PolicyView {
-  readonly id: string;
-  readonly effect: "permit" | "forbid";
-  readonly file: string;
-  readonly annotations: Readonly<Record<string, string>>;
-  readonly text: string;
-}
+export type { PolicyCase, PolicyVerdict, PolicyView };
 
 /** Where to begin with events, and which. */
 export interface Listening {

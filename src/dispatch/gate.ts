@@ -6,6 +6,7 @@
  */
 import type { Who } from "@/audit/entry.ts";
 import type { Approval } from "@/approvals/approval.ts";
+import type { ApprovalQuestion } from "@/approvals/approvals.ts";
 import { AppError } from "@/error/app_error.ts";
 import type { Principal } from "@/identity/principal.ts";
 import type {
@@ -18,18 +19,6 @@ import type { Guardrails } from "@/tools/guardrails.ts";
 import type { Plan, ToolName, Verdict } from "@/tools/tool.ts";
 import { allowed, refused } from "@/tools/verdict.ts";
 import type { CallRecord } from "./record.ts";
-
-/** What a request for approval is made of. */
-export interface ApprovalQuestion {
-  readonly principal: Principal;
-  readonly tool: ToolName;
-  readonly target: string;
-  /** The call's arguments as the client sent them. */
-  readonly arguments: Readonly<Record<string, unknown>>;
-  readonly digest: string;
-  readonly policies: readonly string[];
-  readonly byClientUser: boolean;
-}
 
 /** Approvals as the gate needs them. */
 export interface ApprovalDesk {

@@ -24,6 +24,7 @@ import {
   type Random,
 } from "./key_text.ts";
 import {
+  keySubject,
   type Principal,
   type Role,
   ROLES,
@@ -387,7 +388,7 @@ function checkNewKey(
 function principalOf(row: KeyRow): Principal {
   return Object.freeze({
     kind: "key",
-    subject: `key:${row.id}`,
+    subject: keySubject(row.id),
     client: row.name,
     tenant: row.tenant,
     roles: new Set(rolesAmong(row.roles)),

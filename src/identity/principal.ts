@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { HOUSE_TENANT } from "@/store/tenant.ts";
 import type { ToolName } from "@/tools/tool.ts";
 
 /** What a person or a program is for. Each is given by itself: an admin may not scan by that alone. */
@@ -27,7 +28,17 @@ export const SCOPES = [
 export type Scope = typeof SCOPES[number];
 
 /** The tenant of whoever runs the server: its admins administer the server itself. */
-export const HOUSE = "default";
+export const HOUSE = HOUSE_TENANT;
+
+/** The subject of an API key. */
+export function keySubject(id: string): string {
+  return `key:${id}`;
+}
+
+/** The id of the API key that a subject is, or null if it is none. */
+export function keyIdOf(subject: string): string | null {
+  return /^key:(.+)$/.exec(subject)?.[1] ?? null;
+}
 
 /** A caller whose credentials were proved. */
 export interface Principal {

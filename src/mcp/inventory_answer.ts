@@ -9,7 +9,7 @@
 import { AppError } from "@/error/app_error.ts";
 import type { Engine, Inventory } from "@/dispatch/engine.ts";
 import { many } from "@/scans/summary.ts";
-import { isoTime } from "@/scans/times.ts";
+import { parseTime } from "@/scans/times.ts";
 import { parseAddress } from "@/scope/block.ts";
 import type { InventoryService } from "@/store/inventory.ts";
 import type { Page } from "@/store/scan_record.ts";
@@ -230,16 +230,8 @@ function refuseForHosts(asked: Asked): void {
 /** A time with its zone, or a day, which begins at midnight in UTC. */
 function timeOf(text: string | undefined, name: string): number | undefined {
   if (text === undefined) return undefined;
-  const day =
-    /^(\d{4}-\d{2}-\d{2})(?:T\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?(?:Z|[+-]\d{2}:\d{2}))?$/
-      .exec(text)?.[1];
-  const start = Date.parse(`${day}T00:00:00Z`);
-  const ms = Date.parse(text);
-  // A day that a month does not have would be read as one of the next month.
-  if (
-    day !== undefined && !Number.isNaN(start) && !Number.isNaN(ms) &&
-    isoTime(start)?.startsWith(day)
-  ) return ms;
+  const ms = parseTime(text);
+  if (ms !== null) return ms;
   throw new AppError(
     "invalid_arguments",
     `Cannot use the argument "${name}": ${

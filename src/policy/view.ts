@@ -1,6 +1,5 @@
 /**
- * Policies as they are shown, and cases by which they are tested. The same shapes as those of the
- * operators' port, which stands to the right of this layer.
+ * Policies as they are shown, and cases by which they are tested.
  *
  * @module
  */

@@ -5,7 +5,7 @@
  */
 import type { Context } from "hono";
 import { AppError } from "@/error/app_error.ts";
-import { isoTime } from "@/scans/times.ts";
+import { parseTime } from "@/scans/times.ts";
 import type { PageOptions } from "@/store/scan_record.ts";
 import { shown } from "@/tools/field.ts";
 import type { OperatorEnv } from "../env.ts";
@@ -87,16 +87,8 @@ export function timeOf(
   name: string,
 ): number | undefined {
   if (text === undefined) return undefined;
-  const day =
-    /^(\d{4}-\d{2}-\d{2})(?:T\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?(?:Z|[+-]\d{2}:\d{2}))?$/
-      .exec(text)?.[1];
-  const start = Date.parse(`${day}T00:00:00Z`);
-  const ms = Date.parse(text);
-  // A day that a month does not have would be read as one of the next month.
-  if (
-    day !== undefined && !Number.isNaN(start) && !Number.isNaN(ms) &&
-    isoTime(start)?.startsWith(day)
-  ) return ms;
+  const ms = parseTime(text);
+  if (ms !== null) return ms;
   throw new AppError(
     "invalid_arguments",
     `Cannot use the query parameter "${name}": ${
