@@ -71,7 +71,7 @@ RUN chmod -R a=rX . && install -d -o 65532 -g 0 -m 0770 state
 FROM ${BASE}
 ARG DEBIAN_FRONTEND=noninteractive
 # The versions that the tests ran with: other ones may print what our readers do not know. Programs that
-# give their caller another user's rights lose that.
+# give their caller another user's rights lose that. (The launchers need perl, which is in every Debian.)
 RUN apt-get -q update && \
   apt-get -q -y --no-install-recommends upgrade && \
   apt-get -q -y --no-install-recommends install \

@@ -1,8 +1,8 @@
 # What every launcher does first: it takes its limits, finds the real program, and enters the network
 # namespace of the egress guard. Sourced by sandbox/*/launch; sets `tool` and `program`, `raw`, `shown`
 # and `etc`, `user`, `uid` and `rights`, `tied`, `enter`, and the limits: each by its name, and all as
-# prlimit takes them (`limits`). A launcher ends with `exec env -i PATH="$PATH"`: nothing after it, the
-# scanner least of all, sees a variable of the server.
+# prlimit takes them (`limits`). A launcher ends with `exec env -i PATH="$PATH" perl …/supervise`: nothing
+# after it, the scanner least of all, sees a variable of the server, and nothing outlives the scanner.
 #
 # A launcher stands where the scanner stood on PATH, so that `--allow-run=nmap` permits the launcher and
 # nothing else. It is fixed text around "$@": of its environment it takes the numbers below, of its
@@ -17,7 +17,7 @@ export PATH
 # Whatever somebody upstream left open would be open to the scanner.
 exec 3<&- 4<&- 5<&- 6<&- 7<&- 8<&- 9<&-
 # What is put together below begins empty, whatever the environment holds by these names.
-libraries= files= folders= mounts= argv= namespaces= become= enter= limits= shown= etc= tied=
+libraries='' files='' folders='' mounts='' argv='' namespaces='' become='' enter='' limits='' shown='' etc='' tied=''
 
 # The network namespace that `egress-guard up` makes.
 guard=/run/netns/security-mcp
@@ -27,8 +27,9 @@ refuse() {
   exit 125
 }
 
-# Limits come as plain numbers. A launcher that was given none starts nothing.
-for name in CPU_SECONDS ADDRESS_SPACE_BYTES FILE_SIZE_BYTES PROCESSES OPEN_FILES EGRESS_GUARD; do
+# Limits come as plain numbers, and so does the process id of the server, whose child this is. A launcher
+# that was given none starts nothing.
+for name in SERVER CPU_SECONDS ADDRESS_SPACE_BYTES FILE_SIZE_BYTES PROCESSES OPEN_FILES EGRESS_GUARD; do
   eval "value=\${SANDBOX_$name-}"
   case $value in
     '' | *[!0-9]* | ????????????????*)
@@ -37,6 +38,7 @@ for name in CPU_SECONDS ADDRESS_SPACE_BYTES FILE_SIZE_BYTES PROCESSES OPEN_FILES
   esac
 done
 
+server=$SANDBOX_SERVER
 cpu_seconds=$SANDBOX_CPU_SECONDS
 memory_bytes=$SANDBOX_ADDRESS_SPACE_BYTES
 file_bytes=$SANDBOX_FILE_SIZE_BYTES
@@ -59,6 +61,7 @@ case $tool in
   *) refuse "\"$tool\" is no scanner; start this by the name nmap, masscan or gobuster" ;;
 esac
 [ -n "$program" ] || refuse "$tool is not installed; run scripts/setup.sh"
+command -v perl >/dev/null || refuse 'perl is not installed; run scripts/setup.sh'
 
 # Raw packets for masscan, and for nmap where its command line says so. Of the files outside /usr one is
 # shown: gobuster's wordlist, or to nmap the attempts of the doctor, which stand beside this file.
@@ -114,10 +117,14 @@ fi
 uid=$((60578 + $$ % 600))
 
 # Whoever asks the kernel to end it with its parent does not see a parent that ended before it asked. So
-# the scanner starts only if by then this process is alive and still the child of the same parent.
+# the scanner starts only if by then this process, which becomes `supervise`, is alive and the child of
+# the server. (Not of `$PPID`: of a server that ended before this shell began that is another process.)
 exec 7<"/proc/$$/stat"
 # shellcheck disable=SC2016 # It is a script for a shell in the sandbox.
-tied='read -r pid name state parent rest <&7 && [ "$state" != Z ] && [ "$parent" = "$0" ] || exit 125
+tied='read -r pid name state parent rest <&7 && [ "$state" != Z ] && [ "$parent" = "$0" ] || {
+  echo "sandbox: process $0, which SANDBOX_SERVER names, is not the parent of the launcher, or no longer" >&2
+  exit 125
+}
 exec 7<&-
 exec "$@"'
 

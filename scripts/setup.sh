@@ -10,7 +10,7 @@ set -eu
 deno_version=2.9.6
 
 # program:package pairs. What the server and its sandbox run:
-serve_programs='nmap:nmap masscan:masscan gobuster:gobuster bwrap:bubblewrap prlimit:util-linux ip:iproute2 nft:nftables'
+serve_programs='nmap:nmap masscan:masscan gobuster:gobuster bwrap:bubblewrap perl:perl-base prlimit:util-linux ip:iproute2 nft:nftables'
 # What the tests' network lab serves, a sandbox that is optional, what builds and runs the image, what the
 # history is held against (its second database, another comparison, a browser), and what loads the HTTP
 # server in the benchmarks.
@@ -30,9 +30,9 @@ usage() {
   cat <<'TEXT'
 Usage: scripts/setup.sh [--check] [--no-test]
 
-Installs what is missing: Deno 2.9.6, nmap, masscan, gobuster, bubblewrap, iproute2, nftables; for the
-tests gVisor (runsc), what builds the image, ndiff, Chromium, wrk, PostgreSQL and the servers of the lab
-(none of them is started as a service); and the npm packages of this repository.
+Installs what is missing: Deno 2.9.6, nmap, masscan, gobuster, bubblewrap, perl, iproute2, nftables; for
+the tests gVisor (runsc), what builds the image, ndiff, Chromium, wrk, PostgreSQL and the servers of the
+lab (none of them is started as a service); and the npm packages of this repository.
 
   --check     changes nothing; says what is there, and exits 1 where something is missing
   --no-test   leaves out what only the tests need

@@ -49,11 +49,13 @@ scan() {
   launcher=$1
   shift
   printf '%s. %s %s\n' "$scans" "$launcher" "$*" >&2
+  # shellcheck disable=SC2016 # It is a script for that shell, by which the launcher is told its parent.
   timeout "$scan_seconds_max" bash "$lab" exec env -i \
     SANDBOX_CPU_SECONDS=600 SANDBOX_ADDRESS_SPACE_BYTES=8589934592 SANDBOX_FILE_SIZE_BYTES=16777216 \
     SANDBOX_PROCESSES=256 SANDBOX_OPEN_FILES=1024 SANDBOX_EGRESS_GUARD=0 \
-    strace -f -qq -o "$work/traces/$scans" "$work/sandbox/bwrap/$launcher" "$@" \
-    </dev/null >"$work/out" 2>&1 || printf '   ended with %s: %s\n' "$?" "$(tail -n 1 "$work/out")" >&2
+    strace -f -qq -o "$work/traces/$scans" \
+    /bin/sh -c 'exec /usr/bin/env SANDBOX_SERVER="$PPID" "$@"' sh "$work/sandbox/bwrap/$launcher" "$@" \
+    </dev/null >"$work/out" 2>&1 || printf '   ended with %s: %s\n' "$?" "$(sed '/^sandbox: cpu_us=/d' "$work/out" | tail -n 1)" >&2
 }
 
 raw() {

@@ -1126,6 +1126,12 @@ export const REQUIREMENTS = [
     source: "issue 4",
   },
   {
+    id: "store.kills",
+    behaviour:
+      "A process that is killed before any statement of a clearing or a removal leaves counts that are those of the rows",
+    source: "issue 5",
+  },
+  {
     id: "store.both_databases",
     behaviour:
       "SQLite and PostgreSQL pass one suite: records, findings, inventory, search, retention, migrations, many writers, kills",
@@ -1480,6 +1486,34 @@ export const REQUIREMENTS = [
     source: "issue 5",
   },
   {
+    id: "http.body.budget",
+    behaviour:
+      "All bodies together are bounded as they arrive, with room left for whoever comes next",
+    source: "issue 5",
+  },
+  {
+    id: "http.body.form",
+    behaviour: "A packed body and one in another charset are refused with 415",
+    source: "issue 5",
+  },
+  {
+    id: "http.origin.clients",
+    behaviour:
+      "A page that is allowed may send what MCP's clients send, by the methods that there are",
+    source: "issue 5",
+  },
+  {
+    id: "http.socket.parting",
+    behaviour: "A client that still sends learns why its socket is closed",
+    source: "issue 5",
+  },
+  {
+    id: "http.raw.tag",
+    behaviour:
+      "Raw output of a scan that is over has a strong ETag by which a download goes on",
+    source: "issue 5",
+  },
+  {
     id: "http.problems",
     behaviour: "Failures are problem details and nothing internal leaves",
     source: "issue 5",
@@ -1646,6 +1680,24 @@ export const REQUIREMENTS = [
     source: "issue 5",
   },
   {
+    id: "events.output.asked",
+    behaviour:
+      "The lines that a tool prints are told as they come, to those of its tenant who asked for them and to nobody else",
+    source: "issue 5",
+  },
+  {
+    id: "events.output.live",
+    behaviour:
+      "Lines of output are never kept: a replay has none, and its places are as if there were none",
+    source: "issue 5",
+  },
+  {
+    id: "events.output.bounded",
+    behaviour:
+      "Lines of output are bounded and cleaned on both sides of the boundary, what is left out is counted, and no listener is dropped because of them",
+    source: "issue 5",
+  },
+  {
     id: "events.growth",
     behaviour: "10,000 event streams opened and closed leave nothing behind",
     source: "issue 5",
@@ -1674,12 +1726,60 @@ export const REQUIREMENTS = [
   },
   {
     id: "approvals.once",
-    behaviour: "A request is decided once and used once",
+    behaviour:
+      "A request is decided once and used once, also if the server dies in between",
+    source: "issue 5",
+  },
+  {
+    id: "mcp.scope_challenge",
+    behaviour:
+      "A call over HTTP that only lacks a scope is refused by 403 with the scope that it takes, and recorded",
+    source: "issue 5",
+  },
+  {
+    id: "http.reload_refused",
+    behaviour:
+      "A reload of files that cannot be used is answered by an error's status, with what is wrong",
+    source: "issue 5",
+  },
+  {
+    id: "error.guardrail",
+    behaviour: "A refusal by a guardrail names it to the caller",
+    source: "issue 5",
+  },
+  {
+    id: "http.cursors",
+    behaviour:
+      "Every list, over HTTP and over MCP, refuses a cursor that it did not give",
+    source: "issue 5",
+  },
+  {
+    id: "policy.explained",
+    behaviour:
+      "Over HTTP as in the terminal: of each network of a request which policies apply and which decide",
     source: "issue 5",
   },
   {
     id: "approvals.expiry",
     behaviour: "What nobody decides in time is expired",
+    source: "issue 5",
+  },
+  {
+    id: "approvals.expiry_recorded",
+    behaviour:
+      "The audit log has each expiry once, whichever server or look ended the wait",
+    source: "issue 5",
+  },
+  {
+    id: "approvals.durable",
+    behaviour:
+      "A request, its approval and its queued scan outlive the server on both databases",
+    source: "issue 5",
+  },
+  {
+    id: "approvals.policies",
+    behaviour:
+      "An approval answers the policies that demanded it, as they were worded then, and no later one",
     source: "issue 5",
   },
   {
@@ -1723,6 +1823,24 @@ export const REQUIREMENTS = [
     id: "quotas.reserve",
     behaviour:
       "A quota is taken whole or not at all, and given back without a scan",
+    source: "issue 5",
+  },
+  {
+    id: "quotas.cpu_seconds",
+    behaviour:
+      "The quota of processor time counts what a scan took on a processor, and not how long it waited",
+    source: "issue 5",
+  },
+  {
+    id: "spawn.cpu_seconds",
+    behaviour:
+      "The processor time of a scan is what the kernel counted, whatever the scanner says of it",
+    source: "issue 5",
+  },
+  {
+    id: "spawn.refusal_words",
+    behaviour:
+      "A scanner that claims that its launcher refused it puts no word of that into an error",
     source: "issue 5",
   },
   {
@@ -1895,6 +2013,12 @@ export const REQUIREMENTS = [
   },
   // Dispatch, administration, audit
   {
+    id: "dispatch.capabilities",
+    behaviour:
+      "What may be scanned is shown to whoever may see the tools, over MCP as over HTTP, and of networks only what concerns their tenant",
+    source: "issue 5",
+  },
+  {
     id: "dispatch.gate",
     behaviour:
       "Policy stands behind the guardrails: it refuses, allows or asks, and the audit log names the policies",
@@ -1919,6 +2043,12 @@ export const REQUIREMENTS = [
   {
     id: "admin.records",
     behaviour: "What an operator does is recorded before it happens",
+    source: "issue 5",
+  },
+  {
+    id: "audit.no_counts",
+    behaviour:
+      "What a tenant reads of the audit log does not count the entries of others, its cursors included",
     source: "issue 5",
   },
   {
@@ -2024,6 +2154,12 @@ export const REQUIREMENTS = [
     id: "http.abuse.body",
     behaviour:
       "Bodies are bounded in bytes, depth, time and form by the whole program",
+    source: "issue 5",
+  },
+  {
+    id: "http.abuse.bodies",
+    behaviour:
+      "Bodies that never end hold little memory, however many and in whatever pieces",
     source: "issue 5",
   },
   {

@@ -17,6 +17,8 @@ import type {
 import type { Teller } from "@/events/event.ts";
 import type { EventLog } from "@/events/event_log.ts";
 import type { ApiKeys } from "@/identity/keys.ts";
+import type { PolicyExplanation } from "@/policy/explain.ts";
+import type { AuditCursors } from "./audit_cursor.ts";
 import type { Records } from "./records.ts";
 import type { ToolBoard } from "./tools.ts";
 
@@ -28,6 +30,8 @@ export interface PolicyBoard {
   validate(text: string): Promise<readonly string[]>;
   /** Judges cases. */
   test(cases: readonly PolicyCase[]): Promise<readonly PolicyVerdict[]>;
+  /** Says what is decided of a case's request, and why. */
+  explain(request: PolicyCase["request"]): Promise<PolicyExplanation>;
 }
 
 /** What operators work with. */
@@ -37,6 +41,7 @@ export interface Office {
   readonly board: ToolBoard;
   readonly approvals: Approvals;
   readonly auditFiles: AuditFiles;
+  readonly auditCursors: AuditCursors;
   readonly events: EventLog;
   readonly live: Teller;
   readonly keys: ApiKeys;

@@ -26,7 +26,6 @@ import type {
 } from "@/dispatch/administration.ts";
 import type { Core } from "@/dispatch/session.ts";
 import { Session } from "@/dispatch/session.ts";
-import { AppError } from "@/error/app_error.ts";
 import type { LiveEvent } from "@/events/event.ts";
 import {
   type AuthorizedOperation,
@@ -34,6 +33,7 @@ import {
   requireGrant,
 } from "@/identity/authorize.ts";
 import { HOUSE, type Principal } from "@/identity/principal.ts";
+import type { PolicyExplanation } from "@/policy/explain.ts";
 import type { Page, PageOptions } from "@/store/scan_record.ts";
 import type { Office } from "./office.ts";
 
@@ -121,27 +121,30 @@ export class OperatorSession extends Session implements Administration {
   ): Promise<Page<AuditLine>> {
     authorize(this.principal, "audit");
     const { tenant } = this.principal;
+    const { auditFiles, auditCursors } = this.#office;
+    const isHouse = tenant === HOUSE;
     const { items, before } = await readEntries(
-      this.#office.auditFiles,
+      auditFiles,
       {
         tenant,
-        seesServer: tenant === HOUSE,
+        seesServer: isHouse,
         since: since ?? null,
         until: until ?? null,
         kind: kind ?? null,
         scanId: scanId ?? null,
       },
-      seqOf(cursor),
+      await auditCursors.read(cursor, tenant),
       limit,
     );
     return {
+      // Numbers go over all tenants: the gaps between a tenant's own would count the others' entries.
       items: items.map(({ seq, time, kind, fields }) => ({
-        seq,
+        ...isHouse ? { seq } : {},
         time,
         kind,
         ...fields,
       })),
-      next: before === null ? null : String(before),
+      next: before === null ? null : await auditCursors.write(before, tenant),
     };
   }
 
@@ -248,6 +251,13 @@ export class OperatorSession extends Session implements Administration {
     return await (await this.#office.policies()).test(cases);
   }
 
+  async explainPolicies(
+    request: PolicyCase["request"],
+  ): Promise<PolicyExplanation> {
+    authorize(this.principal, "policies");
+    return await (await this.#office.policies()).explain(request);
+  }
+
   stats(): Promise<Readonly<Record<string, unknown>>> {
     authorize(this.principal, "stats");
     return Promise.resolve(this.#office.stats(this.principal.tenant));
@@ -258,7 +268,9 @@ export class OperatorSession extends Session implements Administration {
     return super.metrics(form);
   }
 
-  listen({ after, scanId, signal }: Listening): AsyncIterable<LiveEvent> {
+  listen(
+    { after, scanId, output, signal }: Listening,
+  ): AsyncIterable<LiveEvent> {
     authorize(this.principal, "events");
     const { tenant } = this.principal;
     return this.#office.events.listen({
@@ -266,6 +278,7 @@ export class OperatorSession extends Session implements Administration {
       seesServer: tenant === HOUSE,
       after,
       scanId: scanId ?? null,
+      output: output ?? false,
       signal,
       queueMax: this.#office.config().events.client_queue,
     });
@@ -292,13 +305,4 @@ export class OperatorSession extends Session implements Administration {
       run,
     );
   }
-}
-
-function seqOf(cursor: string | null | undefined): number | null {
-  if (cursor === null || cursor === undefined) return null;
-  if (/^[1-9][0-9]{0,14}$/.test(cursor)) return Number(cursor);
-  throw new AppError(
-    "invalid_arguments",
-    'Cannot use "cursor": it did not come from a page of entries; leave it out to begin at the newest',
-  );
 }

@@ -39,6 +39,8 @@ export interface Approval {
   readonly digest: string;
   /** The policies that demand it. */
   readonly policies: readonly string[];
+  /** The same, each as it was worded then: only these are answered. */
+  readonly demands: readonly string[];
   /** Whether the user of the MCP client may decide. */
   readonly byClientUser: boolean;
   /** Times in milliseconds since the epoch. */

@@ -11,6 +11,7 @@
  *
  * @module
  */
+import type { AuditEntry } from "@/audit/entry.ts";
 import { AppError } from "@/error/app_error.ts";
 import type { Teller } from "@/events/event.ts";
 import { require as authorize } from "@/identity/authorize.ts";
@@ -63,6 +64,8 @@ export interface ApprovalQuestion {
   readonly digest: string;
   /** The policies that demand it. */
   readonly policies: readonly string[];
+  /** The same, each as it is worded now. */
+  readonly demands: readonly string[];
   readonly byClientUser: boolean;
 }
 
@@ -111,6 +114,8 @@ export interface ApprovalsOptions {
   /** The store, once it is open. */
   readonly rows: () => ApprovalRows | Promise<ApprovalRows>;
   readonly live: Teller;
+  /** Writes into the audit log what nobody asked for. Must not reject. */
+  readonly record: (entry: AuditEntry) => Promise<void>;
   /** Seconds in which a request has to be decided: `policy.approval_expires_seconds`. */
   readonly expiresSeconds: () => number;
   /**
@@ -280,7 +285,10 @@ export class Approvals {
     const rows = await this.#options.rows();
     const approval = await rows.getApproval(known(id));
     if (approval.tenant !== tenant) throw missing();
-    return this.#asOfNow(approval);
+    const now = this.#asOfNow(approval);
+    // Whoever sees that it is expired can read so in the log as well.
+    if (now.status !== approval.status) await this.expire();
+    return now;
   }
 
   /** Lists the requests of a tenant, newest first. */
@@ -295,7 +303,8 @@ export class Approvals {
   }
 
   /**
-   * Ends the wait of what nobody decided in time, and tells of it. To be called now and then.
+   * Ends the wait of what nobody decided in time, tells of it and records it. To be called now and
+   * then. Of several servers on one store one ends the wait of a request, and that one records it.
    *
    * @returns How many ended by this call.
    */
@@ -303,6 +312,8 @@ export class Approvals {
     const rows = await this.#options.rows();
     const expired = await rows.expireApprovals(this.#options.wallNow());
     for (const approval of expired) this.#tell("approval.decided", approval);
+    const { record } = this.#options;
+    await Promise.all(expired.map((one) => record(expiryOf(one))));
     return expired.length;
   }
 
@@ -369,7 +380,7 @@ export class Approvals {
   }
 
   #newApproval(question: ApprovalQuestion, now: number): Approval {
-    const { principal, tool, target, digest, policies } = question;
+    const { principal, tool, target, digest, policies, demands } = question;
     const { kind, subject, client, tenant, roles } = principal;
     return {
       id: `apr_${newScanId(now, this.#options.random)}`,
@@ -381,6 +392,7 @@ export class Approvals {
       arguments: question.arguments,
       digest,
       policies: [...policies],
+      demands: [...demands],
       byClientUser: question.byClientUser,
       requestedAt: now,
       expiresAt: now + 1_000 * this.#options.expiresSeconds(),
@@ -484,16 +496,24 @@ export class Approvals {
  * that looks otherwise in any way is another one.
  */
 function fits(approval: Approval, question: ApprovalQuestion): boolean {
-  const { tool, target, policies, byClientUser } = question;
+  const { tool, target, demands, byClientUser } = question;
   return approval.tool === tool && approval.target === target &&
     approval.byClientUser === byClientUser &&
-    JSON.stringify(approval.policies) === JSON.stringify(policies);
+    JSON.stringify(approval.demands) === JSON.stringify(demands);
 }
 
 function usableUntil({ expiresAt, decidedAt }: Approval): number {
   return decidedAt === null
     ? expiresAt
     : Math.max(expiresAt, decidedAt + USE_GRACE_MS);
+}
+
+function expiryOf(
+  { id, tenant, requester, tool, target, policies }: Approval,
+): AuditEntry {
+  const { subject } = requester;
+  const request = { subject, tool, target, policies };
+  return { kind: "approval_expired", tenant, approvalId: id, ...request };
 }
 
 function nameOf({ subject, client }: Principal): string {

@@ -27,6 +27,7 @@ const WEIGHTS: ReadonlyMap<string, Weight> = new Map([
   ["decision", { name: "Request allowed", severity: 3 }],
   ["scan_started", { name: "Scan started", severity: 3 }],
   ["scan_ended", { name: "Scan ended", severity: 2 }],
+  ["approval_expired", { name: "Approval expired", severity: 4 }],
   ["config_changed", { name: "Configuration changed", severity: 5 }],
   ["server_started", { name: "Server started", severity: 3 }],
   ["server_stopped", { name: "Server stopped", severity: 3 }],

@@ -109,6 +109,20 @@ export interface ScanEndedEntry {
   readonly code: ErrorCode | null;
 }
 
+/** Nobody decided in time on a request that waited for a second person. */
+export interface ApprovalExpiredEntry {
+  readonly kind: "approval_expired";
+  readonly tenant: string;
+  readonly approvalId: string;
+  /** Who asked, as a decision on their call names them. */
+  readonly subject: string;
+  readonly tool: string;
+  /** The target as the request named it. */
+  readonly target: string;
+  /** The policies that demanded a second person. */
+  readonly policies: readonly string[];
+}
+
 /** Another configuration is in force, or was refused. */
 export interface ConfigChangedEntry {
   readonly kind: "config_changed";
@@ -143,6 +157,7 @@ export type AuditEntry =
   | DecisionEntry
   | ScanStartedEntry
   | ScanEndedEntry
+  | ApprovalExpiredEntry
   | ConfigChangedEntry
   | ServerStartedEntry
   | ServerStoppedEntry;
@@ -201,6 +216,10 @@ const FIELDS: readonly NamesOf<AuditEntry>[] = [
     names: ["tenant", "scanId", "traceId", "tool", "status", "code"],
   },
   {
+    kind: "approval_expired",
+    names: ["tenant", "approvalId", "subject", "tool", "target", "policies"],
+  },
+  {
     kind: "config_changed",
     names: ["source", "outcome", "keys", "configHash", "policyHash"],
   },
@@ -247,6 +266,7 @@ export function fieldsOf(
 function plainOf(name: string, value: unknown, hash: Hash): Plain {
   if (value === undefined || value === null) return null;
   if (name === "who") return whoOf(value as Who);
+  if (name === "subject") return subjectOf(String(value));
   if (typeof value !== "string") return auditValue(value, hash);
   return auditText(value, LONG.has(name) ? LONG_TEXT_MAX : SHORT_TEXT_MAX);
 }
@@ -255,11 +275,15 @@ function whoOf({ client, transport, address, tenant, subject }: Who): Plain {
   return {
     client: auditText(client, SHORT_TEXT_MAX),
     tenant: auditText(tenant, SHORT_TEXT_MAX),
-    // Ours or the issuer's word for who it is, and no secret: a key's id looks like one.
-    subject: cleanText(subject, { lengthMax: SHORT_TEXT_MAX }),
+    subject: subjectOf(subject),
     transport: auditText(transport, SHORT_TEXT_MAX),
     address: address === null ? null : auditText(address, SHORT_TEXT_MAX),
   };
+}
+
+/** Ours or the issuer's word for who it is, and no secret: a key's id looks like one. */
+function subjectOf(subject: string): string {
+  return cleanText(subject, { lengthMax: SHORT_TEXT_MAX });
 }
 
 function snakeCase(name: string): string {

@@ -37,8 +37,17 @@ export interface AuditFiles {
   write(name: string, at: number, bytes: Uint8Array): Promise<void>;
   /** Cuts a file off and syncs it. */
   truncate(name: string, length: number): Promise<void>;
-  /** Puts a whole file in the place of another: afterwards it is the old one or the new one. */
-  replace(name: string, bytes: Uint8Array): Promise<void>;
+  /**
+   * Puts a whole file in the place of another: afterwards it is the old one or the new one.
+   *
+   * @param after What has to be done before it takes that place. The new file is written and synced
+   * meanwhile. If it rejects, so does this, and the old file stays.
+   */
+  replace(
+    name: string,
+    bytes: Uint8Array,
+    after?: Promise<void>,
+  ): Promise<void>;
   rename(from: string, to: string): Promise<void>;
   remove(name: string): Promise<void>;
   /** Syncs what files there are. */
@@ -87,8 +96,13 @@ export function auditFolder(folder: string): AuditFiles {
       await file.truncate(length);
       await file.sync();
     },
-    async replace(name, bytes) {
-      await writeWhole(at(name + NEW), bytes);
+    async replace(name, bytes, after) {
+      // Both have to be over: whoever comes next writes the same new file.
+      const done = await Promise.allSettled([
+        writeWhole(at(name + NEW), bytes),
+        after,
+      ]);
+      for (const one of done) if (one.status === "rejected") throw one.reason;
       await Deno.rename(at(name + NEW), at(name));
     },
     rename: (from, to) => Deno.rename(at(from), at(to)),

@@ -10,8 +10,8 @@
 import { AppError } from "@/error/app_error.ts";
 
 /** Fewest and most hex digits of a key: 32 to 128 bytes. */
-const DIGITS_MIN = 64;
-const DIGITS_MAX = 256;
+export const DIGITS_MIN = 64;
+export const DIGITS_MAX = 256;
 
 /** Where the key comes from. */
 export type KeyOrigin = "made" | "file" | "secret";
@@ -149,19 +149,28 @@ async function readKey(
   }
 }
 
-/** The text of a bad key is in no message, nor is its length. */
-function parseKey(text: string, what: string): Uint8Array {
+/**
+ * Reads a key as its file or a secret holds it.
+ *
+ * @param text The text.
+ * @returns The key, or null if that is none.
+ */
+export function parseHexKey(text: string): Uint8Array | null {
   const digits = text.trim();
   const sound = /^(?:[0-9a-f]{2})+$/i.test(digits) &&
     digits.length >= DIGITS_MIN && digits.length <= DIGITS_MAX;
-  if (!sound) {
-    throw new AppError(
-      "invalid_arguments",
-      `Cannot use the key of the audit log: ${what} has to hold ${DIGITS_MIN} to ${DIGITS_MAX} ` +
-        "hex digits; openssl rand -hex 32 makes them",
-    );
-  }
-  return Uint8Array.fromHex(digits);
+  return sound ? Uint8Array.fromHex(digits) : null;
+}
+
+/** The text of a bad key is in no message, nor is its length. */
+function parseKey(text: string, what: string): Uint8Array {
+  const key = parseHexKey(text);
+  if (key !== null) return key;
+  throw new AppError(
+    "invalid_arguments",
+    `Cannot use the key of the audit log: ${what} has to hold ${DIGITS_MIN} to ${DIGITS_MAX} ` +
+      "hex digits; openssl rand -hex 32 makes them",
+  );
 }
 
 function warningsOf(

@@ -258,19 +258,22 @@ export class AuditWriter {
     return builder.block();
   }
 
+  /** The disk takes lines and head at once, and the head counts when the lines are there. */
   async #write({ start, text, end }: Block): Promise<void> {
+    const lines = this.#writeLines(start, text);
+    const head = this.#writeHead(end, lines);
+    const failed = (await Promise.allSettled([lines, head]))
+      .find(({ status }) => status === "rejected");
+    if (failed === undefined) return;
+    await this.#undo(start);
+    throw (failed as PromiseRejectedResult).reason;
+  }
+
+  async #writeLines({ file, bytes }: Position, text: string): Promise<void> {
+    if (text === "") return;
     const { files } = this.#options;
-    const name = fileName(start.file);
-    try {
-      if (text !== "") {
-        await files.write(name, start.bytes, new TextEncoder().encode(text));
-        if (start.bytes === 0) await files.syncFolder();
-      }
-      await this.#writeHead(end);
-    } catch (thrown) {
-      await this.#undo(start);
-      throw thrown;
-    }
+    await files.write(fileName(file), bytes, new TextEncoder().encode(text));
+    if (bytes === 0) await files.syncFolder();
   }
 
   /** If this fails too, whoever writes next finds more than the head says and cleans it. */
@@ -286,14 +289,14 @@ export class AuditWriter {
     }
   }
 
-  async #writeHead(position: Position): Promise<void> {
+  async #writeHead(position: Position, after?: Promise<void>): Promise<void> {
     const { files, wallNow } = this.#options;
     const time = new Date(wallNow()).toISOString();
     const head = writeHead(
       { ...position, time, keyId: this.#digest.keyId },
       this.#digest,
     );
-    await files.replace(HEAD_NAME, new TextEncoder().encode(head));
+    await files.replace(HEAD_NAME, new TextEncoder().encode(head), after);
     this.#head = head;
   }
 

@@ -103,7 +103,7 @@ async function tried(attempt: Attempt, stage: Stage): Promise<Row> {
   const { name, what, expected } = attempt;
   const output = new Tail(OUTPUT_BYTES_MAX);
   const take = (bytes: Uint8Array) => output.add(bytes);
-  const exit = await spawn({
+  const { exit } = await spawn({
     program: stage.nmap,
     argv: attemptArgv(name, stage),
     ...cage(stage.config),

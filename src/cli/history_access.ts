@@ -24,13 +24,11 @@ import {
 } from "@/store/open.ts";
 import type { StoredScan } from "@/store/scan_record.ts";
 import type { Store } from "@/store/store.ts";
+import { newTraceId } from "@/dispatch/trace_id.ts";
 import { LOCAL } from "@/identity/principal.ts";
 import { HOUSE_TENANT } from "@/store/tenant.ts";
 import { shown } from "@/tools/field.ts";
-import { AT_TERMINAL, type World } from "./world.ts";
-
-/** Bytes of a trace's id. */
-const TRACE_BYTES = 16;
+import { AT_TERMINAL, fillRandom, type World } from "./world.ts";
 
 /** The history of one tenant. */
 export interface TenantHistory {
@@ -116,7 +114,7 @@ export class HistoryAccess implements AsyncDisposable, TenantHistory {
     operation: Operation,
     command: string,
     args: Readonly<Record<string, unknown>>,
-    traceId: string = newTraceId(),
+    traceId: string = newTraceId(fillRandom),
   ): Promise<CallRecord> {
     this.#audit ??= this.#openAudit();
     const who = {
@@ -164,15 +162,6 @@ export class HistoryAccess implements AsyncDisposable, TenantHistory {
       onWarning: () => {},
     });
   }
-}
-
-/**
- * Makes the id of a trace.
- *
- * @returns 32 hex digits.
- */
-export function newTraceId(): string {
-  return crypto.getRandomValues(new Uint8Array(TRACE_BYTES)).toHex();
 }
 
 /**

@@ -5,7 +5,12 @@
  */
 import { commandText } from "@/report/words.ts";
 import { headOfStored } from "@/scans/load.ts";
-import { type Scan, SCAN_STATUSES, type ScanHead } from "@/scans/scan.ts";
+import {
+  type Scan,
+  SCAN_STATUSES,
+  type ScanHead,
+  scanTypeOf,
+} from "@/scans/scan.ts";
 import { isoTime } from "@/scans/times.ts";
 import { writeCursor } from "@/store/cursor.ts";
 import { TOOL_NAMES } from "@/tools/tool.ts";
@@ -109,7 +114,7 @@ function headJson(head: ScanHead): Readonly<Record<string, unknown>> {
     tool: head.tool,
     target: head.target,
     status: head.status,
-    scan_type: head.scanType,
+    scan_type: scanTypeOf(head),
     queued_at: isoTime(head.queuedAt),
     started_at: isoTime(head.startedAt),
     finished_at: isoTime(head.finishedAt),

@@ -4,20 +4,21 @@
  *
  * @module
  */
+import { newTraceId } from "@/dispatch/trace_id.ts";
 import { AppError, toAppError } from "@/error/app_error.ts";
 import type { ErrorCode } from "@/error/code.ts";
 import { isoTime } from "@/scans/times.ts";
 import { parseLabel, parseTags } from "@/store/plain_text.ts";
 import type { StoredScan } from "@/store/scan_record.ts";
 import { HOUSE_TENANT } from "@/store/tenant.ts";
-import { HistoryAccess, newTraceId } from "./history_access.ts";
+import { HistoryAccess } from "./history_access.ts";
 import { type CommandForm, CommandLine } from "./history_command_line.ts";
 import { tellFault } from "./history_fault.ts";
 import { cell, minute, printJson } from "./history_view.ts";
 import { type ReadFile, readFile, STANDARD_INPUT } from "./import_file.ts";
 import { keepFile, type Labels, placeOf } from "./import_keep.ts";
 import { importLock } from "./import_lock.ts";
-import { EXIT, type World } from "./world.ts";
+import { EXIT, fillRandom, type World } from "./world.ts";
 
 /** Most files of one call. */
 const FILES_MAX = 4_096;
@@ -121,7 +122,7 @@ async function importFile(
   name: string,
   labels: Labels,
 ): Promise<Outcome> {
-  const traceId = newTraceId();
+  const traceId = newTraceId(fillRandom);
   const nowMs = Date.now();
   const rawBytesMax = access.config.security.max_output_bytes;
   const asked = { file: name, tenant: access.tenant, ...labels };

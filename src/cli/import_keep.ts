@@ -10,7 +10,7 @@ import { summarize } from "@/scans/summary.ts";
 import { type EndStatus, isEnd, type StoredScan } from "@/store/scan_record.ts";
 import type { TenantHistory } from "./history_access.ts";
 import type { ReadFile } from "./import_file.ts";
-import { AT_TERMINAL } from "./world.ts";
+import { AT_TERMINAL, fillRandom } from "./world.ts";
 
 /** Scans of one file that are looked at: a whole one, and those that a dead server left. */
 const EARLIER_MAX = 100;
@@ -57,7 +57,7 @@ export async function placeOf(
   if (broken !== undefined) return { id: broken.id, key, state: "broken" };
   const id = newScanId(
     file.scan.startedAt ?? nowMs,
-    (bytes) => crypto.getRandomValues(bytes),
+    fillRandom,
   );
   // What a dead server left under the key has ended as interrupted and stays that.
   return {

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { AuditCursors } from "@/administration/audit_cursor.ts";
 import type { Office } from "@/administration/office.ts";
 import { ToolBoard } from "@/administration/tools.ts";
 import type { Approval } from "@/approvals/approval.ts";
@@ -13,9 +14,10 @@ import type { TenantView } from "@/dispatch/administration.ts";
 import { toAppError } from "@/error/app_error.ts";
 import { openApiKeys } from "@/identity/open.ts";
 import { tenantsOf } from "@/identity/tenants.ts";
-import { HOUSE, type Principal } from "@/identity/principal.ts";
+import { HOUSE, principalOf } from "@/identity/principal.ts";
 import { log } from "@/log/log.ts";
 import { type CaseDefaults, testCases } from "@/policy/cases.ts";
+import { explainRequest } from "@/policy/explain.ts";
 import { parseTarget } from "@/scope/target.ts";
 import { configBody } from "./config_view.ts";
 import type { Runtime } from "./runtime.ts";
@@ -49,6 +51,7 @@ export async function openOffice(runtime: Runtime): Promise<Office> {
     events: parts.events,
     live: parts.events,
     auditFiles: auditFolder(`${config().state.folder}/audit`),
+    auditCursors: new AuditCursors(),
     board: new ToolBoard({
       config,
       capabilities: () => runtime.capabilities(),
@@ -65,6 +68,8 @@ export async function openOffice(runtime: Runtime): Promise<Office> {
         views: policies.views,
         validate: (text) => policies.validate(text),
         test: (cases) => testCases(policies, cases, caseDefaults(runtime)),
+        explain: (request) =>
+          explainRequest(policies, request, caseDefaults(runtime)),
       };
     },
     stats: (tenant) => statsOf(runtime, tenant),
@@ -139,15 +144,8 @@ function inSnakeCase(value: unknown): unknown {
 /** Scans what was approved. Whoever asked may be gone: the scan goes on in the background. */
 async function carryOut(runtime: Runtime, approval: Approval): Promise<void> {
   const { requester, tenant, tool } = approval;
-  const { kind, subject, client, roles } = requester;
-  const principal: Principal = {
-    kind,
-    subject,
-    client,
-    tenant,
-    roles: new Set(roles),
-    scopes: null,
-  };
+  const principal = principalOf({ ...requester, tenant });
+  const { client, subject } = principal;
   try {
     await runtime.refuseRevoked(subject);
     await runtime.call({

@@ -6,8 +6,9 @@
  */
 import { readConfig, readFileToCheck } from "@/config/boot.ts";
 import { AppError, toAppError } from "@/error/app_error.ts";
-import { CASE_FIELDS, parseCaseRequest, testCases } from "@/policy/cases.ts";
+import { CASE_FIELDS, testCases } from "@/policy/cases.ts";
 import { casesOf } from "@/policy/cases_file.ts";
+import { explainRequest, explanationJson } from "@/policy/explain.ts";
 import { FOLDER } from "@/policy/folder.ts";
 import { loadPolicies } from "@/policy/load.ts";
 import { CommandLine, type OptionKind } from "./history_command_line.ts";
@@ -15,7 +16,6 @@ import { printJson, printLines, printTable } from "./history_view.ts";
 import {
   checkJson,
   checkRows,
-  explanationJson,
   explanationLines,
   verdictJson,
   verdictLines,
@@ -124,20 +124,18 @@ async function explain(
   args: readonly string[],
 ): Promise<number> {
   const line = new CommandLine(withPlurals(args), EXPLAIN);
-  const request = parseCaseRequest(requestOf(line), { now: Date.now() });
+  const request = requestOf(line);
   const folder = await folderOf(world, line.text("folder"));
   const policies = await loadPolicies(folder, FOLDER);
-  const decision = await policies.decide(request);
-  const networks = await policies.explain(request);
-  if (line.flag("json")) {
-    printJson(world, explanationJson(decision, networks));
-  } else {
-    printLines(
-      world,
-      explanationLines({ decision, networks, views: policies.views }, world),
-    );
+  const explained = await explainRequest(policies, request, {
+    now: Date.now(),
+  });
+  if (line.flag("json")) printJson(world, explanationJson(explained));
+  else {
+    const { views } = policies;
+    printLines(world, explanationLines({ ...explained, views }, world));
   }
-  return decision.kind === "allow" ? EXIT.ok : EXIT.failed;
+  return explained.decision.kind === "allow" ? EXIT.ok : EXIT.failed;
 }
 
 async function folderOf(

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { NetworkExplanation } from "@/policy/engine.ts";
+import type { PolicyExplanation } from "@/policy/explain.ts";
 import type { PolicyDecision } from "@/policy/request.ts";
 import type { PolicyCase, PolicyVerdict, PolicyView } from "@/policy/view.ts";
 import { cell, outStyle } from "./history_view.ts";
@@ -106,9 +106,7 @@ export function checkJson(
 }
 
 /** What is explained. */
-export interface Explanation {
-  readonly decision: PolicyDecision;
-  readonly networks: readonly NetworkExplanation[];
+export interface Explanation extends PolicyExplanation {
   readonly views: readonly PolicyView[];
 }
 
@@ -137,35 +135,6 @@ export function explanationLines(
     }
   }
   return lines;
-}
-
-/**
- * Gives what policies decide and why as data.
- *
- * @param decision The decision.
- * @param networks What they say of each network.
- * @returns JSON.
- */
-export function explanationJson(
-  decision: PolicyDecision,
-  networks: readonly NetworkExplanation[],
-): Readonly<Record<string, unknown>> {
-  return {
-    ...decisionJson(decision),
-    networks: networks.map(({ network, inScope, decision, applies }) => ({
-      network,
-      in_scope: inScope,
-      ...decisionJson(decision),
-      applies,
-    })),
-  };
-}
-
-function decisionJson(decision: PolicyDecision): Record<string, unknown> {
-  const { kind, policies } = decision;
-  return decision.kind === "approval"
-    ? { decision: kind, policies, by_client_user: decision.byClientUser }
-    : { decision: kind, policies };
 }
 
 function why(decision: PolicyDecision): string {

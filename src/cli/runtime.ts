@@ -9,20 +9,14 @@
  */
 import type { AuditLog } from "@/audit/audit_log.ts";
 import type { Audit, AuditEntry, Who } from "@/audit/entry.ts";
-import { fingerprint } from "@/audit/fingerprint.ts";
 import { openAudit, type OpenOptions } from "@/audit/open.ts";
 import { auditSettings } from "@/audit/settings.ts";
 import { AppError, toAppError } from "@/error/app_error.ts";
 import { BREAKER_FILES, BreakerFile } from "@/breaker/breaker_file.ts";
 import { Breakers } from "@/breaker/breakers.ts";
-import { hostsOf } from "@/config/hosts.ts";
-import { configFileOf, readConfig } from "@/config/boot.ts";
-import { readCatalogue } from "@/config/catalogue.ts";
-import { guardrailsOf } from "@/config/guardrails.ts";
-import type { Changes } from "@/config/changes.ts";
-import type { ConfigWatcher } from "@/config/reload.ts";
+import { readConfig } from "@/config/boot.ts";
 import type { LoadedConfig } from "@/config/resolve.ts";
-import { type Config, SANDBOX_TRIAL_VARIABLE } from "@/config/schema.ts";
+import { type Config } from "@/config/schema.ts";
 import { Approvals } from "@/approvals/approvals.ts";
 import type { ProvedCall } from "@/dispatch/call.ts";
 import type { ReloadAnswer } from "@/dispatch/administration.ts";
@@ -43,32 +37,26 @@ import { Quotas } from "@/identity/quotas.ts";
 import { tenantsOf } from "@/identity/tenants.ts";
 import { Policies } from "@/policy/policies.ts";
 import { Host } from "@/dispatch/host.ts";
-import { type Rules, rulesOf } from "@/dispatch/rules.ts";
+import { type Rules } from "@/dispatch/rules.ts";
+import { newTraceId } from "@/dispatch/trace_id.ts";
 import { readCounters } from "@/egress/counters.ts";
 import { after } from "@/health/after.ts";
-import type { Health } from "@/health/health.ts";
 import { type HealthJson, healthJson } from "@/health/health_json.ts";
 import { Isolates } from "@/isolate/isolates.ts";
 import { queryPermission } from "@/isolate/grant.ts";
 import { ownGrantRules, refuseTooWide } from "@/isolate/own_grant.ts";
-import type { Programs } from "@/isolate/protocol.ts";
 import { configureLog, flushLog, log } from "@/log/log.ts";
 import { LoopLag } from "@/metrics/loop_lag.ts";
 import { Metrics } from "@/metrics/metrics.ts";
-import { Semaphore } from "@/permits/semaphore.ts";
 import { Permits } from "@/permits/permits.ts";
-import { loadScan } from "@/scans/load.ts";
 import type { Scan, ScanFilter, ScanHead } from "@/scans/scan.ts";
 import { StoredScans } from "@/scans/stored.ts";
-import { type Sandbox, sandboxOf } from "@/spawn/launcher.ts";
-import type { Recovered } from "@/store/recover.ts";
+import { type Sandbox } from "@/spawn/launcher.ts";
 import type { Store } from "@/store/store.ts";
-import { findPrograms } from "@/spawn/program.ts";
 import { TOOL_NAMES, type ToolName } from "@/tools/tool.ts";
 import { SCRIPTS } from "@/tools/nmap/scripts.ts";
 import {
   breakerOptions,
-  changedKeys,
   logLevel,
   permitOptions,
   readable,
@@ -76,8 +64,12 @@ import {
 } from "./runtime_settings.ts";
 import { defined, logDispatch, logIsolate, logSandbox } from "./runtime_log.ts";
 import type { Dependency } from "./health_watch.ts";
+import { type Caged, findCaged } from "./caged.ts";
+import { HealthKeeper } from "./health_keeper.ts";
 import { HistoryKeeper } from "./history_keeper.ts";
-import type { World } from "./world.ts";
+import { InForce, readRules } from "./in_force.ts";
+import { recover } from "./recovery.ts";
+import { fillRandom, type World } from "./world.ts";
 
 const main = log("main");
 const auditLog = log("audit");
@@ -137,15 +129,14 @@ export class Runtime implements Core, AsyncDisposable {
   readonly #records: Records;
   readonly #policies: Policies;
   readonly #transport: "stdio" | "http";
-  #loaded: LoadedConfig;
-  #rules: Rules;
-  #watcher: ConfigWatcher | null = null;
-  #policyChanges: Changes | null = null;
+  /** Whether the audit log says that a server began. */
+  #beginRecorded = false;
+  readonly #force: InForce;
+  readonly #health: HealthKeeper;
+  #monitoring: (() => void) | null = null;
   #expiring: (() => void) | null = null;
   #dependencies: (config: Config) => Readonly<Record<string, Dependency>> =
     () => ({});
-  readonly #reconfigured = new Set<(config: Config) => void | Promise<void>>();
-  #health: Promise<Health> | null = null;
 
   private constructor(
     world: World,
@@ -164,8 +155,14 @@ export class Runtime implements Core, AsyncDisposable {
     this.#audit = audit;
     this.#policies = policies;
     this.#transport = transport;
-    this.#loaded = loaded;
-    this.#rules = rules;
+    this.#force = new InForce(loaded, rules, {
+      world,
+      policies,
+      transport,
+      take: (config) => this.#take(config),
+      record: (entry) => this.#record(entry),
+      tell: (data) => this.#tell("config.changed", data),
+    });
     this.#isolates = Isolates.start({
       programs,
       guardrails: rules.guardrails,
@@ -196,11 +193,12 @@ export class Runtime implements Core, AsyncDisposable {
     this.#switches = new ToolSwitch(
       switchFile(`${config.state.folder}/tools.json`),
     );
-    this.#records = new Records({ audit, rules: () => this.#rules });
+    this.#records = new Records({ audit, rules: () => this.#force.rules });
     this.#history = this.#historyOf(server);
     this.#scans = this.#scansOf(config);
     this.#approvals = this.#approvalsOf();
     this.#dispatcher = this.#dispatcherOf(recorded ? audit : UNRECORDED);
+    this.#health = this.#healthKeeper();
     this.#connectMetrics();
   }
 
@@ -249,6 +247,7 @@ export class Runtime implements Core, AsyncDisposable {
     }
     if (options.server) {
       await runtime.#recordStart();
+      runtime.#beginRecorded = true;
       await runtime.#watch();
     }
     return runtime;
@@ -298,7 +297,7 @@ export class Runtime implements Core, AsyncDisposable {
         operation: "approve",
         what: "approvals/by_client_user",
         arguments: { id },
-        traceId: newTraceId(),
+        traceId: newTraceId(fillRandom),
       },
       () => {},
       async () => {
@@ -339,14 +338,14 @@ export class Runtime implements Core, AsyncDisposable {
     const probes = await this.#host.probeAll();
     const nmap = probes.get("nmap");
     return {
-      guardrails: this.#rules.guardrails,
+      guardrails: this.#force.rules.guardrails,
       sandbox: this.#sandbox,
       rawSockets: nmap?.kind === "present" ? nmap.rawSockets : null,
       tools: TOOL_NAMES.map((name) => {
         const probe = probes.get(name);
         return {
           name,
-          enabled: this.#rules.enabled.has(name) &&
+          enabled: this.#force.rules.enabled.has(name) &&
             !this.#switches.isOff(name),
           version: probe?.kind === "present" ? probe.version : null,
           absence: probe?.kind === "absent" ? probe.reason : null,
@@ -357,7 +356,7 @@ export class Runtime implements Core, AsyncDisposable {
   }
 
   async health(): Promise<HealthJson> {
-    const report = await (await this.#healthWatch()).look();
+    const report = await this.#health.look();
     return healthJson(report, this.#metrics.statistics());
   }
 
@@ -366,7 +365,7 @@ export class Runtime implements Core, AsyncDisposable {
   }
 
   get vocabulary(): Engine["vocabulary"] {
-    const { wordlists } = this.#rules.guardrails.gobuster;
+    const { wordlists } = this.#force.rules.guardrails.gobuster;
     return {
       scripts: [...SCRIPTS.keys()],
       wordlists: wordlists.map(({ name }) => name),
@@ -374,7 +373,7 @@ export class Runtime implements Core, AsyncDisposable {
   }
 
   get resultTokensMax(): number {
-    return this.#rules.resultTokensMax;
+    return this.#force.rules.resultTokensMax;
   }
 
   /**
@@ -390,7 +389,7 @@ export class Runtime implements Core, AsyncDisposable {
 
   /** The rules of the moment. */
   get rules(): Rules {
-    return this.#rules;
+    return this.#force.rules;
   }
 
   /** What else runs in it, for whoever composes a server around it. */
@@ -420,14 +419,24 @@ export class Runtime implements Core, AsyncDisposable {
     this.#dependencies = dependencies;
   }
 
+  /**
+   * Reads the configuration and the policies again, because somebody asked.
+   *
+   * @param reason Who, for the log.
+   * @returns Whether both can be used, what is wrong with what is not, and what waits for a start.
+   */
+  reload(reason: string): Promise<ReloadAnswer> {
+    return this.#force.reload(reason);
+  }
+
   /** Calls with every configuration that comes into force. */
   onReconfigured(listener: (config: Config) => void | Promise<void>): void {
-    this.#reconfigured.add(listener);
+    this.#force.onReconfigured(listener);
   }
 
   /** The configuration in force and where its values came from. */
   get loaded(): LoadedConfig {
-    return this.#loaded;
+    return this.#force.loaded;
   }
 
   /**
@@ -436,25 +445,25 @@ export class Runtime implements Core, AsyncDisposable {
    */
   drained(): Promise<void> {
     return this.#dispatcher.drain(
-      this.#loaded.config.server.shutdown_grace_seconds * 1000,
+      this.#force.config.server.shutdown_grace_seconds * 1000,
     );
   }
 
   /** Ends every scan, waits until all children are gone, and stops the isolates. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#watcher?.[Symbol.asyncDispose]();
-    this.#policyChanges?.[Symbol.dispose]();
+    await this.#force[Symbol.asyncDispose]();
+    this.#monitoring?.();
     this.#expiring?.();
     this.#expiring = null;
     this.#events.close();
     await this.#dispatcher.cancelAll();
     await this.#scans[Symbol.asyncDispose]();
     await this.#history[Symbol.asyncDispose]();
-    if (this.#watcher !== null) {
+    if (this.#beginRecorded) {
       await this.#record({ kind: "server_stopped", reason: "told to stop" });
     }
     await this.#audit[Symbol.asyncDispose]();
-    await (await this.#health)?.[Symbol.asyncDispose]();
+    await this.#health[Symbol.asyncDispose]();
     this.#lag[Symbol.dispose]();
     await this.#isolates[Symbol.asyncDispose]();
     await this.#breakerFile[Symbol.asyncDispose]();
@@ -463,11 +472,18 @@ export class Runtime implements Core, AsyncDisposable {
 
   #historyOf(server: boolean): HistoryKeeper {
     return new HistoryKeeper({
-      config: () => this.#loaded.config,
-      configHash: () => this.#rules.configHash,
+      config: () => this.#force.config,
+      configHash: () => this.#force.rules.configHash,
       audit: this.#audit,
       onRecovered: server
-        ? (recovered, store) => this.#recovered(recovered, store)
+        ? (recovered, store) =>
+          recover(recovered, {
+            store,
+            dispatcher: this.#dispatcher,
+            places: this.#force.config.security.max_concurrent_scans,
+            record: (entry) => this.#record(entry),
+            log: storeLog,
+          })
         : null,
       onRemoved: (ids) => this.#scans.forget(ids),
       after,
@@ -495,7 +511,8 @@ export class Runtime implements Core, AsyncDisposable {
     return new Approvals({
       rows: () => this.#history.store(),
       live: this.#events,
-      expiresSeconds: () => this.#loaded.config.policy.approval_expires_seconds,
+      record: (entry) => this.#record(entry),
+      expiresSeconds: () => this.#force.config.policy.approval_expires_seconds,
       makerOf: (subject) => this.#makerOf(subject),
       wallNow: Date.now,
       random: fillRandom,
@@ -504,7 +521,7 @@ export class Runtime implements Core, AsyncDisposable {
 
   #dispatcherOf(audit: Audit): Dispatcher {
     return new Dispatcher({
-      rules: () => this.#rules,
+      rules: () => this.#force.rules,
       isolates: this.#isolates,
       host: this.#host,
       breakers: this.#breakers,
@@ -529,57 +546,9 @@ export class Runtime implements Core, AsyncDisposable {
       version: this.#world.version,
       transport: this.#transport,
       sandbox: this.#sandbox.mode,
-      configHash: this.#rules.configHash,
-      policyHash: this.#rules.policy.hash,
+      configHash: this.#force.rules.configHash,
+      policyHash: this.#force.rules.policy.hash,
     });
-  }
-
-  /** What a dead server left behind: ended, or run now. */
-  async #recovered(
-    { interrupted, requeued, queued }: Recovered,
-    store: Store,
-  ): Promise<void> {
-    for (const id of interrupted) {
-      const { tool, tenant, traceId } = await store.getScan(id);
-      await this.#record({
-        kind: "scan_ended",
-        tenant,
-        scanId: id,
-        traceId,
-        tool,
-        status: "interrupted",
-        code: "interrupted",
-      });
-    }
-    if (interrupted.length + queued.length > 0) {
-      storeLog.warn("scans of a server that died", {
-        interrupted: interrupted.length,
-        requeued: requeued.length,
-        queued: queued.length,
-      });
-    }
-    const { max_concurrent_scans } = this.#loaded.config.security;
-    // No more at once than there are places, so that none finds the queue full.
-    const places = new Semaphore({
-      permits: max_concurrent_scans,
-      queueMax: queued.length,
-    });
-    for (const { id } of queued) {
-      try {
-        this.#resume(await loadScan(store, id), places);
-      } catch (thrown) {
-        const { message } = toAppError(thrown);
-        storeLog.error("not resumed", { scan_id: id, message });
-      }
-    }
-  }
-
-  /** Lets a scan go on as soon as it has a place. Until then it is known, and can be cancelled. */
-  #resume(scan: Scan, places: Semaphore): void {
-    let place: Disposable | null = null;
-    void this.#dispatcher.resume(scan, async (signal) => {
-      place = await places.acquire(signal, { tenant: scan.tenant });
-    }).finally(() => place?.[Symbol.dispose]());
   }
 
   /** What happens to the server itself happens, recorded or not; a scan would not. */
@@ -592,79 +561,26 @@ export class Runtime implements Core, AsyncDisposable {
     }
   }
 
+  /** Watches over what may change, and what goes on by itself: for a server. */
   async #watch(): Promise<void> {
-    const [{ ConfigWatcher }, { lookAtFolder, pollFile }] = await Promise.all([
-      import("@/config/reload.ts"),
-      import("@/config/changes.ts"),
-    ]);
-    const file = configFileOf(this.#world.env);
-    const { folder } = this.#loaded.config.policy;
-    this.#policyChanges = pollFile(folder, { look: lookAtFolder });
-    void this.#watchPolicies(this.#policyChanges);
-    this.#watcher = new ConfigWatcher({
-      initial: this.#loaded,
-      load: () => readConfig(this.#world.env),
-      onLoaded: (loaded) => this.#apply(loaded),
-      onWarning: (message, detail) =>
-        main.warn("configuration", { message, detail }),
-      watch: file === null ? null : () => pollFile(file),
-    });
-    this.#world.onReload(() => void this.reload("SIGHUP"));
-    after(HEALTH_START_MS, () => {
-      void this.#monitor();
-      void this.#warmPolicies();
-    });
+    await this.#force.watch();
+    this.#force.onReconfigured(() => void this.#health.renew());
+    this.#monitoring = after(
+      HEALTH_START_MS,
+      () => void this.#health.start(),
+    );
     this.#expireApprovals();
   }
 
-  /**
-   * Reads the configuration and the policies again, because somebody asked.
-   *
-   * @param reason Who, for the log.
-   * @returns Whether both can be used, what is wrong with what is not, and what waits for a start.
-   */
-  async reload(reason: string): Promise<ReloadAnswer> {
-    const problems: string[] = [];
-    const policy = await this.#reloadPolicies(reason);
-    if (policy !== null) problems.push(policy.message);
-    const reload = await this.#watcher?.reload(reason);
-    if (reload?.kind === "kept") problems.push(reload.error.message);
-    const waiting = reload?.kind === "applied" ? reload.waiting : [];
-    return {
-      applied: problems.length === 0,
-      problems,
-      waiting: [...new Set([...waiting, ...this.#unreached()])],
-    };
-  }
-
-  /** The new configuration is in force: what one listener cannot do keeps nobody else from it. */
-  async #tellReconfigured(config: Config): Promise<void> {
-    for (const listener of this.#reconfigured) {
-      try {
-        await listener(config);
-      } catch (thrown) {
-        const { message } = toAppError(thrown);
-        main.error("a part did not take the new configuration", { message });
-      }
-    }
-  }
-
-  /**
-   * Names what the process may not reach: its right to the network is that of its start, so an issuer
-   * that a reload brought waits for the next one.
-   */
-  #unreached(): readonly string[] {
-    if (this.#transport !== "http") return [];
-    const { issuer, jwks_url } = this.#loaded.config.identity;
-    const closed = hostsOf(this.#loaded.config).some((host) =>
-      queryPermission({ name: "net", host }) !== "granted"
-    );
-    if (!closed) return [];
-    return jwks_url !== null
-      ? ["identity.jwks_url"]
-      : issuer !== null
-      ? ["identity.issuer"]
-      : [];
+  /** Has the parts take a new configuration. What can fail comes first. */
+  async #take(config: Config): Promise<void> {
+    await this.#isolates.renew();
+    this.#permits.resize(permitOptions(config));
+    this.#breakers.reconfigure(breakerOptions(config));
+    this.#scans.reconfigure(scanBounds(config));
+    this.#audit.reconfigure(auditSettings(config).limits);
+    this.#quotas.reconfigure(config.limits, [...tenantsOf(config.identity)]);
+    configureLog({ level: logLevel(config) });
   }
 
   /** What nobody decided in time is told so when it happens, and not when somebody looks. */
@@ -679,62 +595,6 @@ export class Runtime implements Core, AsyncDisposable {
     });
   }
 
-  /** A server whose policies are wrong allows nothing; its log says so before somebody asks. */
-  async #warmPolicies(): Promise<void> {
-    try {
-      await this.#policies.ready();
-    } catch (thrown) {
-      const { message } = toAppError(thrown);
-      main.error("nothing can be scanned: the policies are wrong", { message });
-    }
-  }
-
-  async #watchPolicies(changes: Changes): Promise<void> {
-    for await (const _hint of changes.hints()) {
-      await this.#reloadPolicies("the policies changed");
-    }
-  }
-
-  /** Takes other policies as a whole: where one is wrong the old ones stay. */
-  async #reloadPolicies(reason: string): Promise<AppError | null> {
-    const { configHash } = this.#rules;
-    const entry = {
-      kind: "config_changed",
-      source: reason,
-      keys: [],
-      configHash,
-    } as const;
-    try {
-      const changed = await this.#policies.reload();
-      if (!changed) return null;
-      const policy = this.#policies.engine;
-      this.#rules = { ...this.#rules, policy };
-      await this.#record({
-        ...entry,
-        outcome: "applied",
-        policyHash: policy.hash,
-      });
-      this.#tellChange();
-      main.info("policies reloaded", { policy_hash: policy.hash });
-      return null;
-    } catch (thrown) {
-      const error = toAppError(thrown);
-      await this.#record({
-        ...entry,
-        outcome: "refused",
-        policyHash: this.#rules.policy.hash,
-      });
-      main.warn("policies", { message: error.message, detail: error.detail });
-      return error;
-    }
-  }
-
-  #tellChange(): void {
-    const { configHash, policy } = this.#rules;
-    const hashes = { config_hash: configHash, policy_hash: policy.hash };
-    this.#tell("config.changed", hashes);
-  }
-
   /** Tells everybody of what the server itself does. */
   #tell(
     kind: "config.changed" | "health.changed" | "breaker.changed",
@@ -743,71 +603,21 @@ export class Runtime implements Core, AsyncDisposable {
     this.#events.tell({ kind, tenant: null, scanId: null, data });
   }
 
-  /** Takes a new configuration as a whole: what cannot be applied leaves everything as it was. */
-  async #apply(loaded: LoadedConfig): Promise<void> {
-    const { config } = loaded;
-    const rules = await readRules(config, this.#policies);
-    await this.#isolates.renew();
-    this.#permits.resize(permitOptions(config));
-    this.#breakers.reconfigure(breakerOptions(config));
-    this.#scans.reconfigure(scanBounds(config));
-    configureLog({ level: logLevel(config) });
-    const before = this.#loaded.config;
-    this.#rules = rules;
-    this.#loaded = loaded;
-    this.#audit.reconfigure(auditSettings(config).limits);
-    this.#quotas.reconfigure(config.limits, [...tenantsOf(config.identity)]);
-    await this.#tellReconfigured(config);
-    await this.#record({
-      kind: "config_changed",
-      source: "reload",
-      outcome: "applied",
-      keys: changedKeys(before, config),
-      configHash: rules.configHash,
-      policyHash: rules.policy.hash,
-    });
-    this.#tellChange();
-    for (const key of this.#unreached()) {
-      main.warn("the process may not reach what the configuration names", {
-        key,
-        remedy: "restart the server",
-      });
-    }
-    await this.#renewHealth();
-    main.info("configuration reloaded", { warnings: loaded.warnings });
-  }
-
-  /** The checks carry limits of the configuration, so they are made anew with it. */
-  async #renewHealth(): Promise<void> {
-    const old = await this.#health;
-    const wasMonitoring = old?.monitoring ?? false;
-    this.#health = null;
-    await old?.[Symbol.asyncDispose]();
-    if (wasMonitoring) await this.#monitor();
-  }
-
-  async #monitor(): Promise<void> {
-    (await this.#healthWatch()).start();
-  }
-
-  #healthWatch(): Promise<Health> {
-    this.#health ??= import("./health_watch.ts").then(({ healthWatch }) =>
-      healthWatch({
-        config: this.#loaded.config,
-        isolates: this.#isolates,
-        host: this.#host,
-        breakers: this.#breakers,
-        sandbox: this.#sandbox,
-        audit: this.#audit,
-        store: () => this.#history.store(),
-        untaken: () => this.#scans.untaken,
-        loopLagMs: () => this.#lag.worstMs,
-        log: log("health"),
-        dependencies: () => this.#dependencies(this.#loaded.config),
-        onStatus: (status) => this.#tell("health.changed", { status }),
-      })
-    );
-    return this.#health;
+  #healthKeeper(): HealthKeeper {
+    return new HealthKeeper(() => ({
+      config: this.#force.config,
+      isolates: this.#isolates,
+      host: this.#host,
+      breakers: this.#breakers,
+      sandbox: this.#sandbox,
+      audit: this.#audit,
+      store: () => this.#history.store(),
+      untaken: () => this.#scans.untaken,
+      loopLagMs: () => this.#lag.worstMs,
+      log: log("health"),
+      dependencies: () => this.#dependencies(this.#force.config),
+      onStatus: (status) => this.#tell("health.changed", { status }),
+    }));
   }
 
   #connectMetrics(): void {
@@ -823,7 +633,7 @@ export class Runtime implements Core, AsyncDisposable {
           quotas: this.#quotas.use(tenant),
         }])),
       evictions: () => this.#permits.evictions,
-      egress: () => readCounters(this.#loaded.config.state.folder, Date.now()),
+      egress: () => readCounters(this.#force.config.state.folder, Date.now()),
     });
   }
 }
@@ -833,36 +643,6 @@ const APPROVALS_LOOK_MS = 30_000;
 
 /** Health monitoring begins after the start, which it must not slow down. */
 const HEALTH_START_MS = 2_000;
-
-/** The permitted programs, and the sandbox that they are launchers of. */
-interface Caged {
-  readonly programs: Programs;
-  readonly sandbox: Sandbox;
-}
-
-function findCaged(world: World, config: Config): Caged {
-  const query = (command: string) => queryPermission({ name: "run", command });
-  const programs: Partial<Record<ToolName, string>> = {};
-  for (const name of TOOL_NAMES) {
-    const [program, ...others] = findPrograms(name, world.path, query);
-    if (others.length > 0) {
-      throw new AppError(
-        "internal",
-        `Cannot start: the process may run ${name} from more than one place; ` +
-          "start it with the flags of its task in deno.json",
-      );
-    }
-    if (program !== undefined) programs[name] = program;
-  }
-  const { mode, required } = config.sandbox;
-  const trial = world.env[SANDBOX_TRIAL_VARIABLE] ?? "";
-  const sandbox = sandboxOf(
-    Object.values(programs),
-    { mode, required },
-    trial.replace(/[^\x20-\x7e]/g, "").slice(0, 500),
-  );
-  return { programs, sandbox };
-}
 
 function breakerFileOf({ state }: Config): BreakerFile {
   return new BreakerFile({
@@ -891,10 +671,6 @@ function breakersOf(
   });
 }
 
-function fillRandom(bytes: Uint8Array): void {
-  crypto.getRandomValues(bytes);
-}
-
 /** For calls that are nobody's. */
 const UNRECORDED: Audit = { append: () => Promise.resolve() };
 
@@ -913,24 +689,4 @@ async function makeStateFolder(path: string): Promise<void> {
   } catch (error) {
     main.warn("the state folder cannot be made", { error: String(error) });
   }
-}
-
-async function readRules(config: Config, policies: Policies): Promise<Rules> {
-  const wordlists = await readCatalogue(config.gobuster.wordlist_folders, {
-    warn: (warning) => main.warn("wordlist left out", { warning }),
-  });
-  const enabled = TOOL_NAMES.filter((name) => config[name].enabled);
-  return rulesOf({
-    guardrails: guardrailsOf(config, wordlists),
-    enabled,
-    resultTokensMax: config.mcp.max_result_tokens,
-    cacheTtlMs: config.cache.ttl_seconds * 1000,
-    configHash: await fingerprint(config),
-    policy: policies.engine,
-  });
-}
-
-/** 32 hex digits. */
-function newTraceId(): string {
-  return crypto.getRandomValues(new Uint8Array(16)).toHex();
 }

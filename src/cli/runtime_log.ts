@@ -30,12 +30,13 @@ export function logIsolate(event: IsolateEvent): void {
 
 /** Says what became of a call. Untrusted text stands in properties, never in the message. */
 export function logDispatch(event: DispatchEvent): void {
-  const { kind, tool, traceId, scan, error, detail } = event;
+  const { kind, tool, traceId, scan, error, detail, cpuSeconds } = event;
   const properties = defined({
     tool,
     trace_id: traceId,
     scan_id: scan?.id,
     status: scan?.status,
+    cpu_seconds: cpuSeconds,
     code: error?.code ?? scan?.error?.code,
     detail: error?.detail ?? detail,
     why: kind === "refused" ? error?.message : undefined,

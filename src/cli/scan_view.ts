@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { isOver, type Scan } from "@/scans/scan.ts";
+import { isOver, type Scan, scanTypeOf } from "@/scans/scan.ts";
 import { durationOf, isoTime } from "@/scans/times.ts";
 import { summarize } from "@/scans/summary.ts";
 import type { HostReport, PortReport, Report } from "@/tools/report.ts";
@@ -51,7 +51,7 @@ export function scanJson(scan: Scan): Readonly<Record<string, unknown>> {
     tool: scan.tool,
     target: scan.target,
     status: scan.status,
-    scan_type: scan.scanType,
+    scan_type: scanTypeOf(scan),
     started_at: isoTime(scan.startedAt),
     finished_at: isoTime(scan.finishedAt),
     duration_seconds: durationOf(scan),

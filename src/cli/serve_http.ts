@@ -35,6 +35,7 @@ import { openSocket } from "@/operator/socket.ts";
 import { TOOLS } from "@/tools/registry.ts";
 import { openOffice } from "./office.ts";
 import { Runtime } from "./runtime.ts";
+import { defined } from "./runtime_log.ts";
 import { EXIT, type World } from "./world.ts";
 
 const main = log("main");
@@ -205,7 +206,7 @@ function liveRoutes(
   leases: Leases,
 ): Pick<RouteDeps, "events" | "socket"> {
   const onFault = ({ code, detail }: AppError) =>
-    http.warn("a stream failed", { code, detail });
+    http.warn("a stream failed", defined({ code, detail }));
   const max = () => {
     const { server: { max_streams: all }, identity } = config();
     const alone = identity.tenants.length === 0;
@@ -214,7 +215,7 @@ function liveRoutes(
   const streams = new Places(max, "event streams");
   const sockets = new Places(max, "WebSockets");
   return {
-    events: (_request, session, { after: last, scanId }) =>
+    events: (_request, session, { after: last, scanId, output }) =>
       holding(
         held(streams, leases, session.principal),
         (hold) =>
@@ -222,7 +223,7 @@ function liveRoutes(
             const letGo = () => hold[Symbol.dispose]();
             signal.addEventListener("abort", letGo, { once: true });
             const cut = scanId === null ? {} : { scanId };
-            return session.listen({ after: last, ...cut, signal });
+            return session.listen({ after: last, ...cut, output, signal });
           }, {
             heartbeatSeconds: config().events.heartbeat_seconds,
             signal: hold.signal,

@@ -63,3 +63,8 @@ export const EXIT = {
   timedOut: 4,
   interrupted: 130,
 } as const;
+
+/** Fills an array with unpredictable bytes. */
+export function fillRandom(bytes: Uint8Array): void {
+  crypto.getRandomValues(bytes);
+}

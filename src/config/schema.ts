@@ -287,11 +287,11 @@ export const SECTIONS = {
       1_000_000_000,
       "Most addresses that one tenant may scan an hour; 0 sets no bound.",
     ),
-    scan_seconds_per_hour: integer(
+    cpu_seconds_per_hour: integer(
       0,
       0,
       10_000_000,
-      "Most seconds that scanners of one tenant may run an hour, each counted for itself; 0 sets no bound.",
+      "Most seconds of processor time that one tenant's scanners may take an hour, counted when each ends; 0 sets no bound.",
     ),
     packets_per_hour: integer(
       0,

@@ -9,6 +9,7 @@ import type { Approval, ApprovalStatus } from "@/approvals/approval.ts";
 import type { LiveEvent } from "@/events/event.ts";
 import type { ApiKey, IssuedKey } from "@/identity/keys.ts";
 import type { Role, Scope } from "@/identity/principal.ts";
+import type { PolicyExplanation } from "@/policy/explain.ts";
 import type { PolicyCase, PolicyVerdict, PolicyView } from "@/policy/view.ts";
 import type { Page, PageOptions } from "@/store/scan_record.ts";
 import type { ToolName } from "@/tools/tool.ts";
@@ -89,6 +90,8 @@ export interface Listening {
   readonly after: string | null;
   /** Only of this scan. */
   readonly scanId?: string;
+  /** Whether what scans print is told too. */
+  readonly output?: boolean;
   readonly signal: AbortSignal;
 }
 
@@ -154,6 +157,8 @@ export interface Administration {
   testPolicies(
     cases: readonly PolicyCase[],
   ): Promise<readonly PolicyVerdict[]>;
+  /** Says what the policies in force decide of a case's request, and why. Nothing is recorded. */
+  explainPolicies(request: PolicyCase["request"]): Promise<PolicyExplanation>;
   /** Counters since the start, as JSON. */
   stats(): Promise<Readonly<Record<string, unknown>>>;
   /** Live events that the caller may see, in order. Ends with the signal, or when it is too slow. */

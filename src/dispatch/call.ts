@@ -19,9 +19,7 @@ import type { Progress } from "@/tools/tool.ts";
 
 /** Options of a call that are not part of the scan. They stand beside the tool's arguments. */
 export const CALL_FIELDS = {
-  background: flag(
-    "Return a scan_id at once and scan on; poll scan_status, then scan_results.",
-  ),
+  background: flag("Return a scan_id at once and scan on."),
   plan: flag(
     "Only plan: exact argv, addresses, estimates and every guardrail's verdict; no scan.",
   ),
@@ -45,7 +43,10 @@ export const CALL_FIELDS = {
 
 const { max_tokens: _, ...whole } = CALL_FIELDS;
 
-/** Those of them that mean something where an answer is whole, as over HTTP. */
+/**
+ * Those of them that mean something where an answer is whole, as over HTTP. How to hear of a scan in the
+ * background is for each adapter to say: it has ways of its own.
+ */
 export const WHOLE_CALL_FIELDS = whole;
 
 /** A call. */

@@ -21,7 +21,7 @@ import {
 } from "@/identity/authorize.ts";
 import type { Principal } from "@/identity/principal.ts";
 import type { Quotas } from "@/identity/quotas.ts";
-import type { Teller } from "@/events/event.ts";
+import type { OutputTeller } from "@/events/event.ts";
 import {
   type CallArguments,
   parseCallArguments,
@@ -44,6 +44,7 @@ import type { Run } from "./run.ts";
 import { type Admitted, type Beginning, fromError, Runs } from "./runs.ts";
 import { approvalDigestOf, type Asked, digestOf, joinKeyOf } from "./same.ts";
 import { type DispatchEvent, Telling } from "./telling.ts";
+import { newTraceId } from "./trace_id.ts";
 
 /** What {@linkcode Dispatcher} works with. */
 export interface DispatcherOptions {
@@ -57,7 +58,7 @@ export interface DispatcherOptions {
   readonly metrics: Metrics;
   readonly audit: Audit;
   /** Tells whoever listens. */
-  readonly live: Teller;
+  readonly live: OutputTeller;
   readonly quotas: Quotas;
   readonly approvals: ApprovalDesk;
   /**
@@ -105,9 +106,9 @@ export class Dispatcher {
    * @throws {AppError} If the call is refused; nothing was spawned for it then.
    */
   async call(call: ProvedCall): Promise<CallAnswer> {
-    const traceId = call.traceId ?? this.#newTraceId();
+    const traceId = call.traceId ?? newTraceId(this.#options.random);
     const rules = this.#options.rules();
-    const record = await CallRecord.begin(
+    const record = new CallRecord(
       this.#options.audit,
       {
         who: call.who,
@@ -125,11 +126,14 @@ export class Dispatcher {
     } catch (thrown) {
       const error = toAppError(thrown);
       const { tenant } = call.principal;
-      this.#telling.refused({ tool: call.tool, traceId, tenant }, error);
       const refused = record.refused(error);
       await this.#telling.recorded(refused, call.tool, traceId);
+      this.#telling.refused({ tool: call.tool, traceId, tenant }, error);
+      await record.requested();
       throw error;
     }
+    // Without a record nothing is answered: that it is missing comes before whatever else was decided.
+    await record.requested();
     // A scan that never started (no place, the circuit open) is a refusal to whoever waited for it.
     if (answer.kind !== "plan") throwIfNeverStarted(answer.scan);
     return answer;
@@ -160,13 +164,14 @@ export class Dispatcher {
         const { audit } = this.#options;
         record = await CallRecord.begin(audit, called, given, rules);
         record.under(scan);
-        const { principal, approved } = askerOf(scan);
+        const { principal, answered, approval } = askerOf(scan);
         await this.#options.refuseRevoked(principal.subject);
         const context = { traceId, rules, record };
         const { signal } = run;
         const ready = await this.#preparation.prepare(tool, given, {
           rules,
           binding: scan,
+          record,
           signal,
         });
         const { target } = scan;
@@ -175,10 +180,12 @@ export class Dispatcher {
           target,
         });
         const judged = { ...ready, who, principal, tool, plan };
-        await this.#gate.readmit(judged, approved, record);
+        await this.#gate.readmit(judged, answered, record);
         if (this.#runs.draining) return { scan, admitted: null };
+        // Its server may have died before it could.
+        await this.#useUp(approval, id, record);
         await record.allowed({ rule: "guardrails", target, scanId: id });
-        const atItsTurn = this.#judgeAgain(judged, approved, record);
+        const atItsTurn = this.#judgeAgain(judged, answered, record);
         return { scan, admitted: { ...admitted, atItsTurn } };
       },
       failed: async (error) => {
@@ -204,7 +211,7 @@ export class Dispatcher {
    * @throws {AppError} `not_found`; `conflict` if another server runs it; `forbidden`.
    */
   async cancel(id: string, who: Who, principal: Principal): Promise<Scan> {
-    const traceId = this.#newTraceId();
+    const traceId = newTraceId(this.#options.random);
     const { audit, rules, scans } = this.#options;
     const call = { who, operation: "cancel", tool: null, traceId } as const;
     // What cannot be recorded does not happen, but for this: it ends what sends packets.
@@ -246,16 +253,17 @@ export class Dispatcher {
    * @returns A promise that never rejects.
    */
   async recordReading(reading: ProvedReading): Promise<void> {
-    const { who, tool, principal, traceId = this.#newTraceId() } = reading;
+    const { who, tool, principal, traceId = newTraceId(this.#options.random) } =
+      reading;
     const { audit, rules } = this.#options;
     const call = { who, operation: "read", tool, traceId } as const;
     const asked = reading.arguments;
     const refusal = mayNot(principal, "read");
+    const record = new CallRecord(audit, call, asked, rules());
+    const known = { rule: call.operation, target: null, scanId: null };
     const recorded = refusal === null
-      ? CallRecord.allowed(audit, call, asked, rules())
-      : CallRecord.begin(audit, call, asked, rules()).then((record) =>
-        record.refused(refusal)
-      );
+      ? record.allowed(known)
+      : record.refused(refusal);
     await this.#telling.recorded(recorded, tool, traceId);
   }
 
@@ -288,6 +296,7 @@ export class Dispatcher {
     const ready = await this.#preparation.prepare(tool, options.request, {
       rules: context.rules,
       binding: { ...options, tenant: principal.tenant },
+      record,
       signal: call.signal,
       plan: options.plan,
     });
@@ -318,7 +327,8 @@ export class Dispatcher {
     if (call.signal.aborted) {
       throw new AppError("cancelled", "The request was cancelled");
     }
-    const atItsTurn = this.#judgeAgain(judged, approval !== null, record);
+    const answered = approval?.demands ?? [];
+    const atItsTurn = this.#judgeAgain(judged, answered, record);
     const scan = approval?.scanId
       ? await this.#follow(call, approval.scanId, options, record)
       : await this.#take(call, { ...admitted, approval, atItsTurn }, options);
@@ -330,12 +340,12 @@ export class Dispatcher {
   /** What a request that waited for its place has to pass: the rules of then, not those of its call. */
   #judgeAgain(
     judged: Judged,
-    approved: boolean,
+    answered: readonly string[],
     record: CallRecord,
   ): () => Promise<void> {
     return async () => {
       this.#preparation.enabled(judged.tool, this.#options.rules());
-      await this.#gate.readmit(judged, approved, record);
+      await this.#gate.readmit(judged, answered, record);
     };
   }
 
@@ -437,10 +447,7 @@ export class Dispatcher {
       try {
         const scanId = accepted.id;
         await record.allowed({ rule: "joined", target, scanId });
-        // This scan is what was approved: the approval is good for no second one.
-        if (approval !== null) {
-          await this.#options.approvals.started(approval.id, scanId);
-        }
+        await this.#useUp(approval?.id ?? null, scanId, record);
       } catch (thrown) {
         left.abort();
         throw thrown;
@@ -462,7 +469,7 @@ export class Dispatcher {
       ...options,
     });
     const { tool, tenant, traceId, target, record, approval } = admitted;
-    const { approvals, quotas, scans } = this.#options;
+    const { quotas, scans } = this.#options;
     const beginning: Beginning = {
       record: async () => {
         using held = new DisposableStack();
@@ -470,26 +477,42 @@ export class Dispatcher {
         const { idempotencyKey } = options;
         // A key may name a scan that is there already, which takes nothing again.
         const early = idempotencyKey === null ? reserve() : null;
+        await record.requested();
         const digest = await digestOf(askedOf(admitted, options));
         const keys = { idempotencyKey, digest };
         const { scan, created } = await scans.create(fresh, keys);
         const reserved = created ? early ?? reserve() : null;
         const rule = created ? "guardrails" : "idempotency_key";
         await record.allowed({ rule, target, scanId: scan.id });
-        if (approval !== null) await approvals.started(approval.id, scan.id);
+        await this.#useUp(approval?.id ?? null, scan.id, record);
         if (created) this.#telling.queued(scan);
         // It is the run's now, which gives it back if the scan never starts.
         if (reserved !== null) held.move();
         return { scan, admitted, reserved };
       },
       failed: async (error) => {
-        this.#telling.refused({ tool, traceId, tenant }, error);
         const refused = record.refused(error, fresh.id);
         await this.#telling.recorded(refused, tool, traceId);
+        this.#telling.refused({ tool, traceId, tenant }, error);
         return await this.#unstarted(fresh, error);
       },
     };
     return this.#runs.start(fresh.id, key, beginning);
+  }
+
+  /** Notes that a scan is what was approved, if it had to be: the approval is good for no second one. */
+  async #useUp(
+    approval: string | null,
+    scanId: string,
+    record: CallRecord,
+  ): Promise<void> {
+    if (approval === null) return;
+    try {
+      await this.#options.approvals.started(approval, scanId);
+    } catch (thrown) {
+      record.refusedBy("approval");
+      throw thrown;
+    }
   }
 
   /** Ends a scan that was not allowed to start, if it has a record at all. */
@@ -500,12 +523,6 @@ export class Dispatcher {
       ...scan,
       ...change,
     }));
-  }
-
-  #newTraceId(): string {
-    const bytes = new Uint8Array(16);
-    this.#options.random(bytes);
-    return bytes.toHex();
   }
 }
 

@@ -136,7 +136,7 @@ export interface Engine {
    * @throws {AppError} `not_found`.
    */
   cancel(id: string, who: From): Promise<Scan>;
-  /** What is allowed here now. */
+  /** What may be scanned and with what. @throws {AppError} `forbidden`. */
   capabilities(): Promise<Capabilities>;
   /** The health of everything, as JSON. */
   health(): Promise<Readonly<Record<string, unknown>>>;

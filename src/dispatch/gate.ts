@@ -69,6 +69,9 @@ export interface Question {
   readonly digest: string;
 }
 
+/** That a second person is missing. */
+type Demand = PolicyDecision & { readonly kind: "approval" };
+
 /** Judges requests by policy. */
 export class Gate {
   readonly #options: GateOptions;
@@ -92,34 +95,46 @@ export class Gate {
     question: Question,
     record: CallRecord,
   ): Promise<Approval | null> {
-    const decision = await this.#decide(judged, false);
+    const decision = await this.#decide(judged);
     record.decidedBy(decision.policies);
     if (decision.kind === "allow") return null;
     if (decision.kind === "deny") throw denied(decision);
+    // Whoever is asked is asked for something that is on record.
+    await record.requested();
     return await this.#approval(judged, question, decision);
   }
 
   /**
-   * Judges a request that a second person approved when it was made: for one that waited.
+   * Judges a request that waited by the policies of now. What a second person said when it was made
+   * holds as far as it goes: it answers the policies that demanded it then, as they were worded.
    *
    * @param judged The request.
-   * @param approved Whether it was approved.
+   * @param answered The demands that were answered.
    * @param record Hears which policy decided.
-   * @throws {AppError} `policy_denied`; `approval_required` if policy demands it now and did not then.
+   * @throws {AppError} `policy_denied`; `approval_required` if a policy demands now what was not answered.
    */
   async readmit(
     judged: Judged,
-    approved: boolean,
+    answered: readonly string[],
     record: CallRecord,
   ): Promise<void> {
-    const decision = await this.#decide(judged, approved);
+    const decision = await this.#decide(judged);
     record.decidedBy(decision.policies);
-    if (decision.kind !== "allow") throw denied(decision);
+    if (decision.kind === "allow") return;
+    if (decision.kind === "deny") throw denied(decision);
+    if (answersAll(answered, decision)) return;
+    // Nobody is asked here: whoever wanted the scan may not want it any more.
+    throw new AppError(
+      "approval_required",
+      `Cannot scan: while the request waited, policy ${
+        quoted(decision.policies)
+      } came to demand an approval that it does not have; make the call again to ask for it`,
+    );
   }
 
   /** What policy would say, for a plan. */
   async verdict(judged: Judged): Promise<Verdict> {
-    const decision = await this.#decide(judged, false);
+    const decision = await this.#decide(judged);
     const names = decision.policies.join(", ");
     switch (decision.kind) {
       case "allow":
@@ -137,16 +152,15 @@ export class Gate {
   async #approval(
     { principal, tool }: Judged,
     question: Question,
-    { policies, byClientUser }: PolicyDecision & { readonly kind: "approval" },
+    demand: Demand,
   ): Promise<Approval> {
     const { approvals, answers } = this.#options;
+    const { policies, demands, byClientUser } = demand;
     const { tenant, subject } = principal;
     const { digest } = question;
     const granted = await approvals.granted({ tenant, subject, digest });
-    // What was approved under one policy says nothing to another that demands it now.
     if (
-      granted !== null &&
-      policies.every((id) => granted.policies.includes(id)) &&
+      granted !== null && answersAll(granted.demands, demand) &&
       (granted.scanId === null || await answers(granted.scanId))
     ) {
       return granted;
@@ -155,6 +169,7 @@ export class Gate {
       principal,
       tool,
       policies,
+      demands,
       byClientUser,
       ...question,
     });
@@ -167,28 +182,38 @@ export class Gate {
     );
   }
 
-  async #decide(judged: Judged, approved: boolean): Promise<PolicyDecision> {
+  /** As if nobody had approved: what somebody did approve is held against what is demanded. */
+  async #decide(judged: Judged): Promise<PolicyDecision> {
     const { policy, wallNow } = this.#options;
     return await policy().decide({
       ...requestOf(judged),
       at: wallNow(),
-      approved,
+      approved: false,
     });
   }
 }
 
-function denied(
-  { kind, policies }: Exclude<PolicyDecision, { readonly kind: "allow" }>,
-): AppError {
-  const names = policies.map((name) => `"${name}"`).join(", ");
+/**
+ * Whether an approval answers what is demanded. What was approved under one policy says nothing to
+ * another that demands it now, nor to the same one in other words.
+ */
+function answersAll(answered: readonly string[], { demands }: Demand): boolean {
+  return demands.every((demand) => answered.includes(demand));
+}
+
+function denied({ policies }: PolicyDecision): AppError {
   return new AppError(
     "policy_denied",
-    kind === "approval"
-      ? `Cannot scan: policy ${names} demands an approval that this request does not have; make the call again`
-      : policies.length === 0
+    policies.length === 0
       ? "Cannot scan: no policy permits it to these credentials; ask an operator, or use credentials with the role operator"
-      : `Cannot scan: policy ${names} forbids it; ask an operator what is allowed`,
+      : `Cannot scan: policy ${
+        quoted(policies)
+      } forbids it; ask an operator what is allowed`,
   );
+}
+
+function quoted(policies: readonly string[]): string {
+  return policies.map((name) => `"${name}"`).join(", ");
 }
 
 function requestOf(

@@ -53,9 +53,14 @@ export class Host {
    * Whether raw packets can be sent; nmap's trial decides for all tools.
    *
    * @param signal Whoever waits may go; the trial goes on for the others.
-   * @throws {AppError} `cancelled`.
+   * @param beforeTrial Waited for before anything is started to find it out.
+   * @throws {AppError} `cancelled`, or what `beforeTrial` rejects with.
    */
-  async rawSockets(signal: AbortSignal): Promise<boolean> {
+  async rawSockets(
+    signal: AbortSignal,
+    beforeTrial: () => Promise<void>,
+  ): Promise<boolean> {
+    if (this.#known.get("nmap")?.kind !== "present") await beforeTrial();
     const gone = Promise.withResolvers<never>();
     const leave = () =>
       gone.reject(new AppError("cancelled", "The request was cancelled"));

@@ -45,6 +45,8 @@ export interface PrepareOptions {
   readonly rules: Rules;
   /** What the scan is kept under, and whose it is. */
   readonly binding: Binding;
+  /** What is started for a call to find out about it is not started before it is on record. */
+  readonly record: Pick<CallRecord, "requested">;
   readonly signal: AbortSignal;
   /** Whether nothing is to be sent, so that a breaker that is open does not matter. @default false */
   readonly plan?: boolean;
@@ -102,7 +104,7 @@ export class Preparation {
   async prepare(
     name: string,
     given: Readonly<Record<string, unknown>>,
-    { rules, binding, signal, plan = false }: PrepareOptions,
+    { rules, binding, record, signal, plan = false }: PrepareOptions,
   ): Promise<Ready> {
     const { engagement, tags, tenant } = binding;
     const tool = this.enabled(name, rules);
@@ -111,10 +113,14 @@ export class Preparation {
     const parsed = tool.parse(given, guardrails);
     const request: Request = {
       arguments: given,
-      rawSockets: await this.#options.host.rawSockets(signal),
+      rawSockets: await this.#options.host.rawSockets(
+        signal,
+        () => record.requested(),
+      ),
       resolved: await this.#lookUp(tool.names(parsed), {
         rules,
         tenant,
+        record,
         signal,
       }),
       labels: { engagement, tags, tenant },
@@ -132,15 +138,14 @@ export class Preparation {
   /** Looks up the host names that the rules allow to be looked up. */
   async #lookUp(
     names: readonly string[],
-    { rules, tenant, signal }: {
-      readonly rules: Rules;
-      readonly tenant: string;
-      readonly signal: AbortSignal;
-    },
+    { rules, tenant, record, signal }:
+      & Pick<PrepareOptions, "rules" | "record" | "signal">
+      & Pick<Binding, "tenant">,
   ): Promise<ReadonlyMap<string, readonly string[]>> {
     const allowed = names.filter((name) => rules.scope.allowsName(name));
     // A name that is not allowed is left out here and refused by the guardrail `scope`.
     if (allowed.length === 0 || allowed.length < names.length) return new Map();
+    await record.requested();
     using _place = await this.#lookups.acquire(signal, { tenant });
     const isolate = await this.#options.isolates.of("nmap");
     return await isolate.resolve(allowed, signal);
@@ -183,10 +188,11 @@ export function admit(
 function refuse(verdicts: readonly Verdict[], record: CallRecord): void {
   const refusal = verdicts.find((verdict) => !verdict.allowed);
   if (refusal === undefined) return;
-  record.refusedBy(refusal.guardrail);
+  const { guardrail } = refusal;
+  record.refusedBy(guardrail);
   const { code, message } = refusal.error ?? {
     code: "internal" as const,
     message: "Cannot scan: a guardrail refused without a reason",
   };
-  throw new AppError(code, message);
+  throw new AppError(code, message, { guardrail });
 }

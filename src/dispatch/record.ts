@@ -1,8 +1,9 @@
 /**
  * What the audit log holds of one call: what was asked, what was decided, and by which rule.
  *
- * The request is recorded before it is looked at, and the decision before anything is started for it.
- * What cannot be recorded does not happen.
+ * Both are on the disk before anything is started for the call, and before it is answered. Where nothing
+ * had to be started to find the decision, they go there in one write: so a refusal waits once. What
+ * cannot be recorded does not happen.
  *
  * @module
  */
@@ -42,19 +43,30 @@ const RULES: Readonly<Partial<Record<ErrorCode, string>>> = {
 export class CallRecord {
   readonly #audit: Audit;
   readonly #call: Recorded;
+  readonly #arguments: unknown;
   readonly #rules: Rules;
+  #requested: Promise<void> | null = null;
   #rule: string | null = null;
   #policies: readonly string[] = [];
   #labels: Labels | null = null;
 
-  private constructor(audit: Audit, call: Recorded, rules: Rules) {
+  /**
+   * Nothing is recorded by this alone.
+   *
+   * @param audit The log.
+   * @param call Whose call it is.
+   * @param args The arguments as the client sent them.
+   * @param rules The rules that it will be judged by.
+   */
+  constructor(audit: Audit, call: Recorded, args: unknown, rules: Rules) {
     this.#audit = audit;
     this.#call = call;
+    this.#arguments = args;
     this.#rules = rules;
   }
 
   /**
-   * Records a request.
+   * Records a request at once: for what does something before it is decided.
    *
    * @param audit The log.
    * @param call Whose call it is.
@@ -69,30 +81,23 @@ export class CallRecord {
     args: unknown,
     rules: Rules,
   ): Promise<CallRecord> {
-    await audit.append({ kind: "request", ...call, arguments: args });
-    return new CallRecord(audit, call, rules);
+    const record = new CallRecord(audit, call, args, rules);
+    await record.requested();
+    return record;
   }
 
   /**
-   * Records a request and that it is allowed, both at once: for what changes nothing.
+   * Records the request, unless that was done. Before this, nothing may be started for the call.
    *
-   * @param audit The log.
-   * @param call Whose call it is.
-   * @param args The arguments as the client sent them.
-   * @param rules The rules of the moment.
-   * @throws {AppError} If it cannot be recorded.
+   * @returns A promise that resolves when the request is on the disk.
+   * @throws {AppError} If it cannot be recorded: then it must not happen.
    */
-  static async allowed(
-    audit: Audit,
-    call: Recorded,
-    args: unknown,
-    rules: Rules,
-  ): Promise<void> {
-    const record = new CallRecord(audit, call, rules);
-    await Promise.all([
-      audit.append({ kind: "request", ...call, arguments: args }),
-      record.allowed({ rule: call.operation, target: null, scanId: null }),
-    ]);
+  requested(): Promise<void> {
+    return this.#requested ??= this.#audit.append({
+      kind: "request",
+      ...this.#call,
+      arguments: this.#arguments,
+    });
   }
 
   /** Notes what the call's scan is kept under. */
@@ -152,7 +157,8 @@ export class CallRecord {
     return `policy ${this.#policies.join(" ") || "(none permits it)"}`;
   }
 
-  #decide(
+  /** Behind the request, and in one write with it if that is still to be recorded. */
+  async #decide(
     decision: Omit<
       DecisionEntry,
       | keyof Recorded
@@ -163,14 +169,17 @@ export class CallRecord {
       | "policies"
     >,
   ): Promise<void> {
-    return this.#audit.append({
-      kind: "decision",
-      ...this.#call,
-      labels: this.#labels,
-      configHash: this.#rules.configHash,
-      policyHash: this.#rules.policy.hash,
-      policies: this.#policies,
-      ...decision,
-    });
+    await Promise.all([
+      this.requested(),
+      this.#audit.append({
+        kind: "decision",
+        ...this.#call,
+        labels: this.#labels,
+        configHash: this.#rules.configHash,
+        policyHash: this.#rules.policy.hash,
+        policies: this.#policies,
+        ...decision,
+      }),
+    ]);
   }
 }

@@ -5,29 +5,30 @@
  * @module
  */
 import type { Who } from "@/audit/entry.ts";
-import { LOCAL, type Principal } from "@/identity/principal.ts";
+import { LOCAL, type Principal, principalOf } from "@/identity/principal.ts";
 import type { Scan } from "@/scans/scan.ts";
+import type { AskedBy } from "@/store/asked_by.ts";
 
 /**
  * Gives whoever asked for a scan that a dead server left.
  *
  * @param scan The scan as it is kept.
- * @returns The principal with the roles that it had then, and whether a second person had approved.
+ * @returns The principal with the roles that it had then, the demands that a second person answered, and
+ * the request for approval that this scan uses up.
  */
 export function askerOf(
   { askedBy, client, tenant }: Scan,
-): { readonly principal: Principal; readonly approved: boolean } {
-  if (askedBy === null) return { principal: LOCAL, approved: false };
-  const { kind, subject, roles, approved } = askedBy;
-  const principal: Principal = {
-    kind,
-    subject,
-    client: client ?? subject,
+): Pick<AskedBy, "answered" | "approval"> & { readonly principal: Principal } {
+  if (askedBy === null) {
+    return { principal: LOCAL, answered: [], approval: null };
+  }
+  const { answered, approval, ...asker } = askedBy;
+  const principal = principalOf({
+    ...asker,
+    client: client ?? asker.subject,
     tenant,
-    roles: new Set(roles),
-    scopes: null,
-  };
-  return { principal, approved };
+  });
+  return { principal, answered, approval };
 }
 
 /**

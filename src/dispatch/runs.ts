@@ -193,7 +193,7 @@ export class Runs {
       const error = toAppError(thrown);
       telling.refused({ tool, traceId, tenant, scanId: run.id }, error);
       await telling.recorded(record.refused(error, run.id), tool, traceId);
-      return await this.#ended(run, { error });
+      return await this.#ended(run, { error }, 0);
     }
   }
 
@@ -210,6 +210,7 @@ export class Runs {
     telling.started(scan);
     let blames: Outcome["blames"] = "tool";
     let told = false;
+    let cpuSeconds: number | null = null;
     try {
       const isolate = await isolates.of(tool);
       const outcome = await isolate.scan(request, {
@@ -235,19 +236,25 @@ export class Runs {
           scans.found(run.id, report);
           telling.found(scan, report);
         },
+        onOutput: (printed) => telling.printed(scan, printed),
+        isWatched: () => telling.isWatched(scan),
         onProgress: (progress) => {
           telling.progressed(scans.update(run.id, { progress }), progress);
           run.tell(progress);
         },
       }, run.signal);
       blames = outcome.blames;
+      // Before anybody can see the end: whoever asks again at once is judged by it.
+      cpuSeconds = this.#charge(scan, outcome.cpuSeconds);
       // A scan of one host has nothing to tell before its end.
       if (!told && hasFindings(outcome.report)) {
         telling.found(scan, outcome.report);
       }
-      scan = await this.#ended(run, { outcome });
+      scan = await this.#ended(run, { outcome }, cpuSeconds);
     } catch (thrown) {
-      scan = await this.#ended(run, { error: toAppError(thrown) });
+      cpuSeconds ??= this.#charge(scan, livedSeconds(scan, wallNow()));
+      const error = toAppError(thrown);
+      scan = await this.#ended(run, { error }, cpuSeconds);
     }
     execution.end({
       status: scan.status === "queued" || scan.status === "running"
@@ -260,27 +267,30 @@ export class Runs {
     return { scan, blames };
   }
 
+  #charge({ tenant, tool }: Scan, cpuSeconds: number): number {
+    this.#options.quotas.charge(tenant, cpuSeconds);
+    this.#options.metrics.tookCpu(tool, cpuSeconds);
+    return cpuSeconds;
+  }
+
   async #ended(
     run: Run,
     end: { outcome: Outcome } | { error: AppError },
+    cpuSeconds: number,
   ): Promise<Scan> {
-    const { quotas, scans, telling, wallNow } = this.#options;
+    const { scans, telling, wallNow } = this.#options;
     const change = "outcome" in end
       ? fromOutcome(end.outcome)
       : fromError(end.error);
-    const finishedAt = wallNow();
     const scan = await scans.end(run.id, {
       ...change,
-      finishedAt,
+      finishedAt: wallNow(),
       progress: null,
     });
-    if (scan.startedAt !== null) {
-      const seconds = Math.max(0, finishedAt - scan.startedAt) / 1000;
-      quotas.charge(scan.tenant, seconds);
-    }
     telling.ended(
       scan,
       "error" in end ? end : { detail: end.outcome.stderrTail },
+      cpuSeconds,
     );
     return scan;
   }
@@ -295,6 +305,12 @@ async function begin(
   } catch (thrown) {
     return { scan: await failed(toAppError(thrown)), admitted: null };
   }
+}
+
+/** What counts as processor time where nobody told it: the isolate died, say. */
+function livedSeconds({ startedAt }: Scan, now: number): number {
+  // A clock that was set back says nothing of how long it was.
+  return startedAt === null ? 0 : Math.max(0, now - startedAt) / 1000;
 }
 
 /**

@@ -9,6 +9,7 @@ import type { From, Who } from "@/audit/entry.ts";
 import { require as authorize } from "@/identity/authorize.ts";
 import { HOUSE, type Principal } from "@/identity/principal.ts";
 import type { Scan, ScanFilter, ScanHead } from "@/scans/scan.ts";
+import { boundsWithin } from "@/scope/rules.ts";
 import { noScan } from "@/store/no_scan.ts";
 import type { Call, ProvedCall } from "./call.ts";
 import type {
@@ -94,6 +95,7 @@ export class Session implements Engine {
   }
 
   async capabilities(): Promise<Capabilities> {
+    authorize(this.principal, "tools");
     const capabilities = await this.#core.capabilities();
     return ofTenant(capabilities, this.principal.tenant);
   }
@@ -130,14 +132,16 @@ export class Session implements Engine {
   }
 }
 
-/** The capabilities without what other tenants may scan: their names and networks are theirs. */
+/**
+ * The capabilities without what other tenants may scan: their names and networks are theirs. What the
+ * configuration binds engagements and tags to is shown as far as it lies in the tenant's own subnets.
+ */
 function ofTenant(capabilities: Capabilities, tenant: string): Capabilities {
   if (tenant === HOUSE) return capabilities;
   const { guardrails } = capabilities;
   const { scope } = guardrails;
-  const bounds = scope.bounds.filter(({ kind, name }) =>
-    kind !== "tenant" || name === tenant
-  );
+  const bounds = boundsWithin(scope.bounds, tenant)
+    .filter(({ subnets }) => subnets.length > 0);
   return {
     ...capabilities,
     guardrails: { ...guardrails, scope: { ...scope, bounds } },

@@ -4,9 +4,15 @@
  * @module
  */
 import type { Audit, AuditEntry } from "@/audit/entry.ts";
-import { type EventKind, progressData, type Teller } from "@/events/event.ts";
+import {
+  type EventKind,
+  type OutputTeller,
+  progressData,
+} from "@/events/event.ts";
 import { foundData } from "@/events/found.ts";
+import { outputData } from "@/events/output.ts";
 import { type AppError, toAppError } from "@/error/app_error.ts";
+import type { Printed } from "@/isolate/protocol.ts";
 import type { Metrics } from "@/metrics/metrics.ts";
 import type { Scan } from "@/scans/scan.ts";
 import { summarize } from "@/scans/summary.ts";
@@ -21,6 +27,8 @@ export interface DispatchEvent {
   readonly scan?: Scan;
   readonly error?: AppError;
   readonly detail?: string;
+  /** Of a scan that ended. */
+  readonly cpuSeconds?: number;
 }
 
 /** A call that was refused. */
@@ -35,7 +43,7 @@ export interface Refused {
 export interface TellingOptions {
   readonly metrics: Metrics;
   readonly audit: Audit;
-  readonly live: Teller;
+  readonly live: OutputTeller;
   /** Hears of what the log should hold; never of untrusted text in a template. */
   readonly onEvent: (event: DispatchEvent) => void;
 }
@@ -84,6 +92,18 @@ export class Telling {
     this.#tell("scan.found", scan, foundData(report));
   }
 
+  /** Whether somebody watches what a scan prints. */
+  isWatched({ id, tenant }: Scan): boolean {
+    return this.#options.live.isWatched({ tenant, scanId: id });
+  }
+
+  /** What a scan printed since the last time: nobody is told who does not watch. */
+  printed(scan: Scan, printed: Printed): void {
+    if (!this.isWatched(scan)) return;
+    const { id, tenant } = scan;
+    this.#options.live.tellOutput({ tenant, scanId: id }, outputData(printed));
+  }
+
   /** A scan that has a place and begins. */
   started(scan: Scan): void {
     const { tool, traceId } = scan;
@@ -91,8 +111,12 @@ export class Telling {
     this.#tell("scan.started", scan, {});
   }
 
-  /** A scan that is over. */
-  ended(scan: Scan, end: { error: AppError } | { detail: string }): void {
+  /** A scan that is over, and what it took. */
+  ended(
+    scan: Scan,
+    end: { error: AppError } | { detail: string },
+    cpuSeconds: number,
+  ): void {
     const { id, tool, traceId, status, error } = scan;
     void this.append({
       kind: "scan_ended",
@@ -103,7 +127,14 @@ export class Telling {
       status,
       code: error?.code ?? null,
     }, scan);
-    this.#options.onEvent({ kind: "ended", tool, traceId, scan, ...end });
+    this.#options.onEvent({
+      kind: "ended",
+      tool,
+      traceId,
+      scan,
+      cpuSeconds,
+      ...end,
+    });
     this.#tell("scan.ended", scan, {
       error: error ?? null,
       summary: summarize(scan),

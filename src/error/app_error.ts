@@ -19,6 +19,8 @@ export interface ErrorBody {
   readonly retry_after?: number;
   /** The request for approval that waits for a decision: with `approval_required`. */
   readonly approval_id?: string;
+  /** The guardrail that refused. */
+  readonly guardrail?: string;
 }
 
 /** A request for approval that a call waits for. */
@@ -39,6 +41,8 @@ export interface AppErrorOptions {
   readonly retryAfter?: number;
   /** What has to be approved first: with `approval_required`. */
   readonly approval?: ApprovalRef;
+  /** The guardrail that refused, by its name. */
+  readonly guardrail?: string;
 }
 
 /** An expected failure: a code from the closed list and a message with the way out. */
@@ -52,11 +56,13 @@ export class AppError extends Error {
   readonly retryAfter: number | undefined;
   /** What has to be approved first. */
   readonly approval: ApprovalRef | undefined;
+  /** The guardrail that refused. */
+  readonly guardrail: string | undefined;
 
   /**
    * @param code One of the closed codes.
    * @param message What was wrong and what to do next.
-   * @param options Log detail, cause, retry time and approval.
+   * @param options Log detail, cause, retry time, approval and guardrail.
    */
   constructor(code: ErrorCode, message: string, options: AppErrorOptions = {}) {
     super(message, "cause" in options ? { cause: options.cause } : undefined);
@@ -64,20 +70,22 @@ export class AppError extends Error {
     this.detail = options.detail;
     this.retryAfter = options.retryAfter;
     this.approval = options.approval;
+    this.guardrail = options.guardrail;
   }
 
   /**
    * Gives the part that may leave the process.
    *
-   * @returns Code, message and, where known, the retry time and the approval.
+   * @returns Code, message and, where known, the retry time, the approval and the guardrail.
    */
   toBody(): ErrorBody {
-    const { code, message, retryAfter, approval } = this;
+    const { code, message, retryAfter, approval, guardrail } = this;
     return {
       code,
       message,
       ...(retryAfter === undefined ? {} : { retry_after: retryAfter }),
       ...(approval === undefined ? {} : { approval_id: approval.id }),
+      ...(guardrail === undefined ? {} : { guardrail }),
     };
   }
 }

@@ -67,7 +67,10 @@ export function errorText(error: ErrorBody): string {
   const wait = error.retry_after === undefined
     ? ""
     : ` retry_after: ${error.retry_after} s.`;
-  return `${error.message}\nError: ${error.code}.${wait} Next: ${
+  const by = error.guardrail === undefined
+    ? ""
+    : ` Guardrail: ${error.guardrail}.`;
+  return `${error.message}\nError: ${error.code}.${by}${wait} Next: ${
     NEXT[error.code]
   }`;
 }

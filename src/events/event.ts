@@ -11,6 +11,8 @@ export const EVENT_KINDS = [
   "scan.started",
   "scan.progress",
   "scan.found",
+  // Told to those alone who asked for it, as it comes: it is not kept.
+  "scan.output",
   "scan.ended",
   "call.refused",
   "approval.requested",
@@ -32,7 +34,7 @@ export interface Happening {
   /** Whose it is; null tells everybody (the server itself). */
   readonly tenant: string | null;
   readonly scanId: string | null;
-  /** Plain data in `snake_case`, small, without anything that a scanned host sent. */
+  /** Plain data in `snake_case`, small, without anything that a scanned host sent but below `untrusted`. */
   readonly data: Readonly<Record<string, unknown>>;
 }
 
@@ -48,6 +50,17 @@ export interface LiveEvent extends Happening {
 export interface Teller {
   /** Tells everybody who listens. Never throws, never waits. */
   tell(happening: Happening): void;
+}
+
+/** Whose output it is. */
+export type Whose = Pick<Happening, "tenant" | "scanId">;
+
+/** Whoever tells also what scans print. */
+export interface OutputTeller extends Teller {
+  /** Tells whether somebody watches what a scan prints. */
+  isWatched(scan: Whose): boolean;
+  /** Tells those who watch a scan's output, now or never: it is not kept. Never throws, never waits. */
+  tellOutput(scan: Whose, data: Happening["data"]): void;
 }
 
 /** How far a scan is, as an event's data has it. */

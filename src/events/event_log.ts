@@ -5,10 +5,14 @@
  * each listener's own bounded queue and is done. Whoever is too slow for that is dropped, never the
  * server. What a listener sees is cut to its tenant before it is numbered, see `event_id.ts`.
  *
+ * What a scan prints is told to those who watch it and never kept: it would push everything else out.
+ * It has no number of its own but the id of the place where it stands, so that a listener comes back to
+ * the events around it as if it had not been.
+ *
  * @module
  */
 import { AppError } from "@/error/app_error.ts";
-import type { Happening, LiveEvent, Teller } from "./event.ts";
+import type { Happening, LiveEvent, OutputTeller, Whose } from "./event.ts";
 import { type Position, readEventId, writeEventId } from "./event_id.ts";
 import type { Kept, Lane } from "./lane.ts";
 import { Lanes } from "./lanes.ts";
@@ -58,6 +62,12 @@ export interface ListenOptions {
   readonly after: string | null;
   /** Only of this scan; null for all. */
   readonly scanId: string | null;
+  /**
+   * Whether what scans print is told too.
+   *
+   * @default {false}
+   */
+  readonly output?: boolean;
   /** Ends it. */
   readonly signal: AbortSignal;
   /** Most events that wait: `events.client_queue`. */
@@ -85,11 +95,13 @@ interface Heard {
 }
 
 /** The live events of one server. */
-export class EventLog implements Teller {
+export class EventLog implements OutputTeller {
   readonly #options: Required<EventLogOptions>;
   readonly #lanes: Lanes;
   /** By tenant. */
   readonly #heard = new Map<string, Map<Listener, Heard>>();
+  /** Those that watch output, by tenant: they are looked for all the time, and mostly there is none. */
+  readonly #watching = new Map<string, Set<Heard>>();
   #listeners = 0;
   #order = 0;
   #dropped = 0;
@@ -139,6 +151,26 @@ export class EventLog implements Teller {
     else for (const heard of this.#heard.keys()) this.#tellTenant(heard, kept);
   }
 
+  isWatched({ tenant, scanId }: Whose): boolean {
+    const watching = tenant === null ? undefined : this.#watching.get(tenant);
+    return watching?.values().some((heard) => watches(heard, scanId)) ?? false;
+  }
+
+  tellOutput({ tenant, scanId }: Whose, told: Happening["data"]): void {
+    const watching = tenant === null ? undefined : this.#watching.get(tenant);
+    if (this.#closed || tenant === null || watching === undefined) return;
+    const { data } = this.#plain(told);
+    const { epoch, count: own } = this.#lanes.of(tenant);
+    const happening: Happening = { kind: "scan.output", tenant, scanId, data };
+    const at = this.#options.wallNow();
+    for (const heard of watching) {
+      if (!watches(heard, scanId)) continue;
+      const shared = heard.seesServer ? this.#lanes.shared.count : 0;
+      const position = { epoch, own, shared };
+      heard.listener.offer(liveEvent({ ...happening, at }, position));
+    }
+  }
+
   /**
    * Listens. From this call on nothing is missed, whenever the first event is asked for.
    *
@@ -148,7 +180,7 @@ export class EventLog implements Teller {
    * @throws {AppError} `rate_limited` if too many listen; `tool_unavailable` when the server stops.
    */
   listen(options: ListenOptions): Listener {
-    const { tenant, seesServer, scanId, signal, queueMax } = options;
+    const { tenant, seesServer, scanId, output, signal, queueMax } = options;
     this.#admit(tenant);
     const lane = this.#lanes.of(tenant);
     const { position, reset } = this.#begin(lane, options);
@@ -171,10 +203,14 @@ export class EventLog implements Teller {
     });
     // One whose signal was aborted before is over already.
     if (signal.aborted) return listener;
-    const heard = this.#heard.get(tenant) ?? new Map<Listener, Heard>();
-    heard.set(listener, { listener, scanId, seesServer });
-    this.#heard.set(tenant, heard);
+    const heard = { listener, scanId, seesServer };
+    const others = this.#heard.get(tenant) ?? new Map<Listener, Heard>();
+    this.#heard.set(tenant, others.set(listener, heard));
     this.#listeners++;
+    if (output === true) {
+      const watching = this.#watching.get(tenant) ?? new Set<Heard>();
+      this.#watching.set(tenant, watching.add(heard));
+    }
     return listener;
   }
 
@@ -262,10 +298,15 @@ export class EventLog implements Teller {
   }
 
   #forget(tenant: string, listener: Listener): void {
-    const heard = this.#heard.get(tenant);
-    if (heard === undefined || !heard.delete(listener)) return;
+    const others = this.#heard.get(tenant);
+    const heard = others?.get(listener);
+    if (others === undefined || heard === undefined) return;
+    others.delete(listener);
     this.#listeners--;
-    if (heard.size === 0) this.#heard.delete(tenant);
+    if (others.size === 0) this.#heard.delete(tenant);
+    const watching = this.#watching.get(tenant);
+    watching?.delete(heard);
+    if (watching?.size === 0) this.#watching.delete(tenant);
   }
 
   /** A copy that nobody changes later. What is no JSON, or too much, must not stop a scan. */
@@ -350,7 +391,13 @@ function isFor(
     (scanId === null || of === scanId);
 }
 
-function liveEvent(kept: Kept, position: Position): LiveEvent {
-  const { at, kind, tenant, scanId, data } = kept;
+function watches({ scanId }: Heard, of: string | null): boolean {
+  return scanId === null || scanId === of;
+}
+
+function liveEvent(
+  { at, kind, tenant, scanId, data }: Omit<LiveEvent, "id">,
+  position: Position,
+): LiveEvent {
   return { id: writeEventId(position), at, kind, tenant, scanId, data };
 }

@@ -5,14 +5,21 @@
  * What comes then waits in a queue of its own. A listener whose queue is full is dropped: nobody waits
  * for it, and its queue goes at once. It finds the way back by the id of the last event that it saw.
  *
+ * What scans print has a small part of the queue, in which the newest push out the oldest: nobody is
+ * dropped because of it.
+ *
  * @module
  */
 import { AppError } from "@/error/app_error.ts";
 import type { LiveEvent } from "./event.ts";
 import { Line, type Place } from "./line.ts";
+import { addSkipped, linesOf } from "./output.ts";
 
 /** The part of a full queue from which on only the last progress of a scan waits. */
 const COALESCE_FROM = 1 / 4;
+
+/** Most events of output that wait, however long the queue. */
+const OUTPUT_MAX = 16;
 
 /** What is read from the log. */
 export interface Missed {
@@ -46,6 +53,10 @@ export class Listener implements AsyncIterableIterator<LiveEvent> {
   readonly #options: ListenerOptions;
   readonly #queue = new Line<LiveEvent>();
   readonly #progress = new Map<string, Place<LiveEvent>>();
+  /** Where output waits in the queue, the oldest first. */
+  readonly #output: Place<LiveEvent>[] = [];
+  /** How many lines of output were pushed out since a scan's last ones were handed out. */
+  readonly #skipped = new Map<string | null, number>();
   readonly #onAbort = (): void => this.#end(null);
   #number = 0;
   #behind: boolean;
@@ -96,6 +107,7 @@ export class Listener implements AsyncIterableIterator<LiveEvent> {
       waiting.resolve(this.#handOut(event));
       return;
     }
+    if (event.kind === "scan.output") return this.#queueOutput(event);
     this.#coalesce(event);
     if (this.#queue.size >= this.#options.queueMax) {
       this.#end(tooSlow());
@@ -161,7 +173,9 @@ export class Listener implements AsyncIterableIterator<LiveEvent> {
       this.#behind = false;
     }
     const event = this.#queue.shift()?.item ?? null;
-    if (event !== null && event.kind === "scan.progress") this.#forget(event);
+    if (event === null) return null;
+    if (event.kind === "scan.progress") this.#forget(event);
+    if (event.kind === "scan.output") this.#output.shift();
     return event;
   }
 
@@ -176,7 +190,18 @@ export class Listener implements AsyncIterableIterator<LiveEvent> {
 
   #handOut(event: LiveEvent): IteratorResult<LiveEvent> {
     this.#handed = event.id;
-    return { done: false, value: event };
+    return { done: false, value: this.#withSkipped(event) };
+  }
+
+  /** Says of output that lines before it were pushed out. */
+  #withSkipped(event: LiveEvent): LiveEvent {
+    const { kind, scanId, data } = event;
+    if (kind !== "scan.output" && kind !== "scan.ended") return event;
+    const skipped = this.#skipped.get(scanId);
+    this.#skipped.delete(scanId);
+    return kind === "scan.ended" || skipped === undefined
+      ? event
+      : { ...event, data: addSkipped(data, skipped) };
   }
 
   /** What a newer progress or the end of the scan says better need not wait once much does. */
@@ -189,6 +214,21 @@ export class Listener implements AsyncIterableIterator<LiveEvent> {
       this.#queue.remove(before);
     }
     this.#progress.delete(scanId);
+  }
+
+  #queueOutput(event: LiveEvent): void {
+    const max = Math.min(
+      OUTPUT_MAX,
+      Math.floor(this.#options.queueMax * COALESCE_FROM),
+    );
+    const oldest = this.#output.length < max ? undefined : this.#output.shift();
+    if (oldest !== undefined && oldest.item !== null) {
+      const { scanId, data } = oldest.item;
+      const before = this.#skipped.get(scanId) ?? 0;
+      this.#skipped.set(scanId, before + linesOf(data));
+      this.#queue.remove(oldest);
+    }
+    this.#output.push(this.#queue.push(++this.#number, event));
   }
 
   #forget({ scanId }: LiveEvent): void {
@@ -205,6 +245,8 @@ export class Listener implements AsyncIterableIterator<LiveEvent> {
     this.#first = null;
     this.#queue.clear();
     this.#progress.clear();
+    this.#output.length = 0;
+    this.#skipped.clear();
     this.#options.signal.removeEventListener("abort", this.#onAbort);
     this.#options.onEnd(this, error !== null);
     const waiting = this.#waiting;

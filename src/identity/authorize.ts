@@ -57,7 +57,13 @@ const HOUSE_ADMIN = need(["admin"], ["admin"], { house: true });
 export const NEEDS: Readonly<Record<AuthorizedOperation, Need>> = {
   /** Scans, the inventory, reports, search. */
   read: READ,
-  tools: READ,
+  /** The tools and what may be scanned with them: also for whoever may do nothing but scan. */
+  tools: need(EVERYBODY, [
+    "read",
+    "scan:nmap",
+    "scan:masscan",
+    "scan:gobuster",
+  ]),
   stats: READ,
   events: READ,
   "plan:nmap": need(["operator"], ["scan:nmap"]),
@@ -83,6 +89,28 @@ export const NEEDS: Readonly<Record<AuthorizedOperation, Need>> = {
   metrics: need(EVERYBODY, ["read"], { house: true }),
 };
 
+/** A refusal that wider credentials of the same holder would mend: a scope is all that is missing. */
+export class ScopeError extends AppError {
+  /** The least that it takes. */
+  readonly scope: Scope;
+
+  /**
+   * @param message What was refused, and the way out.
+   * @param scope The least that it takes.
+   */
+  constructor(message: string, scope: Scope) {
+    super("forbidden", message);
+    this.scope = scope;
+  }
+}
+
+/** Why somebody may not do something. */
+interface Obstacle {
+  readonly why: string;
+  /** The scope that is all that is missing, or null. */
+  readonly scope: Scope | null;
+}
+
 /**
  * Tells whether a caller may do something.
  *
@@ -102,18 +130,42 @@ export function may(
  *
  * @param principal The caller.
  * @param operation What.
- * @throws {AppError} `forbidden`, with the role or scope that it takes.
+ * @throws {AppError} `forbidden`, with the role or scope that it takes; a {@linkcode ScopeError} where
+ * only a scope is missing.
  */
 export function require(
   principal: Principal,
   operation: AuthorizedOperation,
 ): void {
-  const why = obstacle(principal, operation);
-  if (why === null) return;
-  throw new AppError(
-    "forbidden",
-    `Cannot do this ("${operation}"): ${why}; ask whoever runs the server for credentials that have it`,
-  );
+  const found = obstacle(principal, operation);
+  if (found !== null) throw refusal(operation, found);
+}
+
+/**
+ * Says how a caller is refused whose scopes do not reach.
+ *
+ * @param principal The caller.
+ * @param operation What it would do.
+ * @returns The refusal; null if it may, or if more than a scope is missing.
+ */
+export function scopeErrorOf(
+  principal: Principal,
+  operation: AuthorizedOperation,
+): ScopeError | null {
+  const found = obstacle(principal, operation);
+  const error = found === null ? null : refusal(operation, found);
+  return error instanceof ScopeError ? error : null;
+}
+
+function refusal(
+  operation: AuthorizedOperation,
+  { why, scope }: Obstacle,
+): AppError {
+  const message =
+    `Cannot do this ("${operation}"): ${why}; ask whoever runs the server for credentials that have it`;
+  return scope === null
+    ? new AppError("forbidden", message)
+    : new ScopeError(message, scope);
 }
 
 /**
@@ -157,17 +209,23 @@ export function requireGrant(
 function obstacle(
   principal: Principal,
   operation: AuthorizedOperation,
-): string | null {
-  if (!Object.hasOwn(NEEDS, operation)) return "nobody may";
+): Obstacle | null {
+  if (!Object.hasOwn(NEEDS, operation)) {
+    return { why: "nobody may", scope: null };
+  }
   const { roles, scopes, house } = NEEDS[operation];
   const foreign = house && principal.tenant !== HOUSE;
   if (foreign || !roles.some((role) => principal.roles.has(role))) {
     const role = `it takes the role ${roles.join(" or ")}`;
-    return foreign ? `${role} of the tenant ${HOUSE}` : role;
+    return {
+      why: foreign ? `${role} of the tenant ${HOUSE}` : role,
+      scope: null,
+    };
   }
   const narrowed = principal.scopes;
-  if (narrowed !== null && !scopes.some((scope) => narrowed.has(scope))) {
-    return `it takes the scope ${scopes.join(" or ")}`;
+  if (narrowed === null || scopes.some((scope) => narrowed.has(scope))) {
+    return null;
   }
-  return null;
+  const [least = null] = scopes;
+  return { why: `it takes the scope ${scopes.join(" or ")}`, scope: least };
 }

@@ -8,12 +8,14 @@
  *
  * @module
  */
-import { KEY_FILES, type KeyFiles } from "@/audit/key.ts";
+import {
+  DIGITS_MAX,
+  DIGITS_MIN,
+  KEY_FILES,
+  type KeyFiles,
+  parseHexKey,
+} from "@/audit/key.ts";
 import { AppError } from "@/error/app_error.ts";
-
-/** Fewest and most hex digits of a key: 32 to 128 bytes. */
-const DIGITS_MIN = 64;
-const DIGITS_MAX = 256;
 
 /** The identity key. */
 export interface IdentityKey {
@@ -140,16 +142,12 @@ async function read(
 
 /** The text of a bad key is in no message, nor is its length. */
 function parse(text: string): Uint8Array {
-  const digits = text.trim();
-  const sound = /^(?:[0-9a-f]{2})+$/i.test(digits) &&
-    digits.length >= DIGITS_MIN && digits.length <= DIGITS_MAX;
-  if (!sound) {
-    throw new AppError(
-      "invalid_arguments",
-      `Cannot use the identity key: the file of identity.key_file has to hold ${DIGITS_MIN} to ` +
-        `${DIGITS_MAX} hex digits; put the right file back, or, if no API key is stored yet, ` +
-        "openssl rand -hex 32 makes one",
-    );
-  }
-  return Uint8Array.fromHex(digits);
+  const key = parseHexKey(text);
+  if (key !== null) return key;
+  throw new AppError(
+    "invalid_arguments",
+    `Cannot use the identity key: the file of identity.key_file has to hold ${DIGITS_MIN} to ` +
+      `${DIGITS_MAX} hex digits; put the right file back, or, if no API key is stored yet, ` +
+      "openssl rand -hex 32 makes one",
+  );
 }

@@ -60,6 +60,31 @@ export interface Principal {
   readonly expiresAt?: number | null;
 }
 
+/** Whoever asked for something, as its record keeps it. */
+export interface RecordedPrincipal
+  extends Pick<Principal, "kind" | "subject" | "client" | "tenant"> {
+  readonly roles: readonly Role[];
+}
+
+/**
+ * Gives somebody whose request goes on without them: the roles are those of then, and what their
+ * credentials were narrowed to was checked when they asked.
+ *
+ * @param recorded What the record says.
+ * @returns The principal.
+ */
+export function principalOf(recorded: RecordedPrincipal): Principal {
+  const { kind, subject, client, tenant, roles } = recorded;
+  return {
+    kind,
+    subject,
+    client,
+    tenant,
+    roles: new Set(roles),
+    scopes: null,
+  };
+}
+
 /** Whoever started the process: over stdio and in a terminal. */
 export const LOCAL: Principal = Object.freeze({
   kind: "local",

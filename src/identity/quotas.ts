@@ -4,8 +4,9 @@
  * What a scan will take is reserved before it is recorded, all of it or nothing, and counts at once: so
  * that many requests at the same time get no more than the quota holds. It becomes used with
  * `commit()`, and the hour begins to run then; a reservation that is disposed of without it gives
- * everything back. How long a scanner runs is not known before it has ended. It is charged then, so a
- * tenant may go over that quota by what its last scans took, and gets no new scan until it is below.
+ * everything back. How much processor time a scanner takes is not known before it has ended. It is charged
+ * then, so a tenant may go over that quota by what its last scans took, and gets no new scan until it is
+ * below.
  *
  * All is counted, also where no limit is set: a limit that is set later finds what was used before.
  * Counts are of this process, and begin anew with it.
@@ -20,8 +21,8 @@ export interface QuotaLimits {
   readonly scans_per_hour: number;
   /** Addresses. */
   readonly targets_per_hour: number;
-  /** Of scanners that run, each counted for itself. */
-  readonly scan_seconds_per_hour: number;
+  /** Seconds on a processor, of scanners and their sandboxes. */
+  readonly cpu_seconds_per_hour: number;
   /** Of masscan, as planned. */
   readonly packets_per_hour: number;
   /** Kept by the permits; here for those who look. */
@@ -59,14 +60,14 @@ export interface QuotasOptions {
   readonly now: () => number;
 }
 
-type Hourly = keyof Takes | "scanSeconds";
+type Hourly = keyof Takes | "cpuSeconds";
 
 /** The hourly quotas: what each counts, and in which words. */
 const HOURLY = {
   scans: { name: "scans_per_hour", unit: "scans" },
   targets: { name: "targets_per_hour", unit: "addresses" },
   packets: { name: "packets_per_hour", unit: "packets" },
-  scanSeconds: { name: "scan_seconds_per_hour", unit: "seconds" },
+  cpuSeconds: { name: "cpu_seconds_per_hour", unit: "processor seconds" },
 } as const satisfies Record<
   Hourly,
   { readonly name: keyof QuotaLimits; readonly unit: string }
@@ -74,8 +75,8 @@ const HOURLY = {
 
 const TAKEN = ["scans", "targets", "packets"] as const satisfies Hourly[];
 
-/** Scan seconds without which no scan begins; how many it will take nobody knows. */
-const SCAN_SECONDS_LEAST = 0.001;
+/** Seconds without which no scan begins; how many it will take nobody knows. */
+const CPU_SECONDS_LEAST = 0.001;
 
 /** Seconds told to a caller whose tenant holds all of a quota by scans that have still to start. */
 const RESERVED_RETRY_SECONDS = 60;
@@ -86,13 +87,13 @@ class Account {
     scans: new SlidingHour(),
     targets: new SlidingHour(),
     packets: new SlidingHour(),
-    scanSeconds: new SlidingHour(),
+    cpuSeconds: new SlidingHour(),
   };
   readonly reserved: Record<Hourly, number> = {
     scans: 0,
     targets: 0,
     packets: 0,
-    scanSeconds: 0,
+    cpuSeconds: 0,
   };
 
   /** What a quota is short of: used and reserved. */
@@ -128,17 +129,6 @@ export class Reservation implements Disposable {
     for (const quota of TAKEN) {
       this.#account.used[quota].add(this.#takes[quota], now);
     }
-  }
-
-  /**
-   * Counts the time that the scan took.
-   *
-   * @param scanSeconds Seconds from the scanner's start to its end.
-   * @throws {RangeError} If that is no time.
-   */
-  charge(scanSeconds: number): void {
-    checkAmount("scanSeconds", scanSeconds);
-    this.#account.used.scanSeconds.add(scanSeconds, this.#now());
   }
 
   /** Gives back what was not committed. */
@@ -204,22 +194,22 @@ export class Quotas {
     for (const quota of TAKEN) {
       this.#refuseIfOver(account, quota, takes[quota], now);
     }
-    this.#refuseIfOver(account, "scanSeconds", SCAN_SECONDS_LEAST, now);
+    this.#refuseIfOver(account, "cpuSeconds", CPU_SECONDS_LEAST, now);
     for (const quota of TAKEN) account.reserved[quota] += takes[quota];
     return new Reservation(account, takes, this.#options.now);
   }
 
   /**
-   * Counts the time of a scan that was reserved for in an earlier life of the server.
+   * Counts the processor time of a scan that ended.
    *
    * @param tenant Whose scan it was. One that is not known any more is charged nothing.
-   * @param scanSeconds Seconds from the scanner's start to its end.
+   * @param seconds Seconds on a processor.
    * @throws {RangeError} If that is no time.
    */
-  charge(tenant: string, scanSeconds: number): void {
-    checkAmount("scanSeconds", scanSeconds);
+  charge(tenant: string, seconds: number): void {
+    checkAmount("cpuSeconds", seconds);
     const now = this.#options.now();
-    this.#accounts.get(tenant)?.used.scanSeconds.add(scanSeconds, now);
+    this.#accounts.get(tenant)?.used.cpuSeconds.add(seconds, now);
   }
 
   /**
@@ -245,7 +235,7 @@ export class Quotas {
     return [
       hourly("scans"),
       hourly("targets"),
-      hourly("scanSeconds"),
+      hourly("cpuSeconds"),
       hourly("packets"),
       {
         name: "concurrent_scans",
@@ -266,7 +256,7 @@ export class Quotas {
     const limit = this.#limits[name];
     const taken = account.taken(quota, now);
     if (limit === 0 || asked === 0 || taken + asked <= limit) return;
-    const asks = quota === "scanSeconds" ? "" : ` and this scan takes ${asked}`;
+    const asks = quota === "cpuSeconds" ? "" : ` and this scan takes ${asked}`;
     const said = `Cannot scan: ${shown(taken)} of ${limit} ${unit} of this ` +
       `tenant are used in this hour (limits.${name})${asks}`;
     if (asked > limit) {

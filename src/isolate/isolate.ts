@@ -19,6 +19,7 @@ import {
   type Ask,
   type Outcome,
   type PlanBody,
+  type Printed,
   REQUEST_LENGTH_MAX,
   TELL_INTERVAL_MS,
 } from "./protocol.ts";
@@ -27,8 +28,8 @@ import { isSoundAnswer } from "./sound.ts";
 /** How long a cancelled question may go on: SIGTERM, SIGKILL and the report lie within it. */
 const CANCEL_TIMEOUT_MS = 10_000;
 
-/** How many messages of findings may come ahead of their time: timers are not exact. */
-const FOUND_AHEAD_MAX = 16;
+/** How many messages of findings or of output may come ahead of their time: timers are not exact. */
+const AHEAD_MAX = 16;
 
 /** A request as it crosses. */
 export interface Request {
@@ -46,6 +47,10 @@ export interface ScanEvents {
   readonly onProgress?: (progress: Progress) => void;
   /** Findings as they come; the end of the scan brings all of them once more. */
   readonly onFound?: (report: Report) => void;
+  /** Lines that the tool printed, while they are watched. */
+  readonly onOutput?: (printed: Printed) => void;
+  /** Whether somebody watches what it prints: asked again and again. */
+  readonly isWatched?: () => boolean;
 }
 
 /** Whoever waits for the end of a scan. */
@@ -61,6 +66,10 @@ interface Pending extends Listening {
   readonly startedAt: number;
   /** Messages of findings so far. */
   found: number;
+  /** Messages of output so far. */
+  output: number;
+  /** Whether the isolate was told that somebody watches. */
+  watched: boolean;
 }
 
 const NO_SCAN: Listening = { events: {}, asked: null };
@@ -208,14 +217,27 @@ export class Isolate {
       this.#port.postMessage({ kind: "cancel", id: answer.id } satisfies Ask);
       return pending.fail(unsound(answer));
     }
-    if (answer.kind === "started") pending.events.onStarted?.(answer);
-    else if (answer.kind === "progress") {
+    if (answer.kind === "started") {
+      pending.events.onStarted?.(answer);
+      this.#watch(answer.id, pending);
+    } else if (answer.kind === "progress") {
       pending.events.onProgress?.(answer.progress);
+      this.#watch(answer.id, pending);
     } else if (answer.kind === "found") {
       pending.events.onFound?.(answer.report);
+    } else if (answer.kind === "output") {
+      pending.events.onOutput?.(answer.printed);
     } else if (answer.kind === "refused") {
       pending.fail(parseErrorBody(answer.error));
     } else pending.settle(answer);
+  }
+
+  /** Lines that nobody reads are not made: the isolate hears whether somebody does. */
+  #watch(id: number, pending: Pending): void {
+    const on = pending.events.isWatched?.() ?? false;
+    if (on === pending.watched) return;
+    pending.watched = on;
+    this.#port.postMessage({ kind: "watch", id, on } satisfies Ask);
   }
 
   #judge(answer: Answer & { kind: "ready" }): void {
@@ -263,6 +285,8 @@ export class Isolate {
       ...listening,
       startedAt: performance.now(),
       found: 0,
+      output: 0,
+      watched: false,
       settle: (answer) => (end(), resolve(answer)),
       fail: (error) => (end(), reject(error)),
     });
@@ -296,13 +320,13 @@ function requestAsk(
 }
 
 /**
- * Findings come once an interval. A flood of them would keep main and the store from everything else;
- * that main was busy and reads them late makes none of them early.
+ * Findings come once an interval, and so does output. A flood of them would keep main and the store from
+ * everything else; that main was busy and reads them late makes none of them early.
  */
-function isInTime(answer: Answer, pending: Pending): boolean {
-  if (answer.kind !== "found") return true;
+function isInTime({ kind }: Answer, pending: Pending): boolean {
+  if (kind !== "found" && kind !== "output") return true;
   const elapsedMs = performance.now() - pending.startedAt;
-  return ++pending.found <= FOUND_AHEAD_MAX + elapsedMs / TELL_INTERVAL_MS;
+  return ++pending[kind] <= AHEAD_MAX + elapsedMs / TELL_INTERVAL_MS;
 }
 
 /** Only what was asked is answered, and with addresses: they become the targets of a scan. */

@@ -6,6 +6,7 @@
 import type { ErrorBody } from "@/error/app_error.ts";
 import type { Exit } from "@/spawn/exit.ts";
 import type { LimitName, Limits } from "@/spawn/limits.ts";
+import type { Ended } from "@/spawn/spawn.ts";
 import type { Reader, ToolName } from "@/tools/tool.ts";
 import type { Output } from "./output.ts";
 import type { Outcome } from "./protocol.ts";
@@ -13,14 +14,14 @@ import type { Outcome } from "./protocol.ts";
 /**
  * Makes the outcome of a scan.
  *
- * @param exit How its last process ended.
+ * @param ended How its last process ended, and what all of them cost.
  * @param reader What read its output.
  * @param output What it printed.
  * @param made What was planned.
  * @returns The outcome, as it crosses to main.
  */
 export function outcomeOf(
-  exit: Exit,
+  { exit, cpuSeconds }: Ended,
   reader: Reader,
   output: Output,
   made: Pick<Outcome, "argv" | "targets" | "scanType"> & {
@@ -44,6 +45,7 @@ export function outcomeOf(
     notes: [...planNotes, ...notes],
     raw: output.raw(),
     rawTruncated: exit.kind === "output_limit",
+    cpuSeconds,
     stderrTail: output.stderrTail(),
   };
 }

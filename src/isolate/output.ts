@@ -1,11 +1,12 @@
 /**
  * What a scan prints, on its way through a tool isolate: handed to the reader, kept as raw up to the
- * cap, and the end of stderr kept for the log.
+ * cap, the end of stderr kept for the log, and the newest lines for whoever watches.
  *
  * @module
  */
 import { Tail } from "@/spawn/tail.ts";
 import type { Reader } from "@/tools/tool.ts";
+import { OutputLines } from "./output_lines.ts";
 
 /** Bytes of stderr's end that are kept for the log. */
 export const STDERR_TAIL_BYTES = 2_048;
@@ -18,6 +19,8 @@ const RAW_STEP_BYTES = 262_144;
  * copied into one buffer, as a chunk may be a small view of a large one and would keep all of it.
  */
 export class Output {
+  /** The newest lines, for whoever watches. */
+  readonly lines = new OutputLines();
   readonly #reader: Reader;
   readonly #raw: ArrayBuffer;
   readonly #stderr = new Tail(STDERR_TAIL_BYTES);
@@ -46,11 +49,13 @@ export class Output {
     }
     new Uint8Array(this.#raw, this.#bytes).set(bytes);
     this.#bytes = end;
+    this.lines.stdout(bytes);
     this.#reader.stdout(bytes);
   }
 
   stderr(bytes: Uint8Array): void {
     this.#stderr.add(bytes);
+    this.lines.stderr(bytes);
     this.#reader.stderr(bytes);
   }
 

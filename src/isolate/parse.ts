@@ -83,11 +83,14 @@ export function parseWardenMessage(
  * @returns The ask, or null if it is none.
  */
 export function parseAsk(data: unknown): Ask | null {
-  const { kind, id, request, rawSockets, resolved, labels, names } =
+  const { kind, id, request, rawSockets, resolved, labels, names, on } =
     recordOf(data) ?? {};
   if (!isId(id)) return null;
   if (kind === "ping" || kind === "cancel" || kind === "probe") {
     return { kind, id };
+  }
+  if (kind === "watch") {
+    return typeof on === "boolean" ? { kind, id, on } : null;
   }
   if (kind === "resolve") {
     return isTextList(names, NAMES_MAX, NAME_LENGTH_MAX)
@@ -127,6 +130,7 @@ const ANSWER_KINDS: ReadonlySet<unknown> = new Set(
     "started",
     "progress",
     "found",
+    "output",
     "done",
     "planned",
     "resolved",
@@ -166,6 +170,9 @@ export function parseAnswer(data: unknown): Answer | null {
     }
   }
   if (answer["kind"] === "found" && recordOf(answer["report"]) === null) {
+    return null;
+  }
+  if (answer["kind"] === "output" && recordOf(answer["printed"]) === null) {
     return null;
   }
   if (answer["kind"] === "planned" && recordOf(answer["plan"]) === null) {

@@ -18,7 +18,7 @@ import type { Progress, ToolName, Verdict } from "@/tools/tool.ts";
 /** Most UTF-16 code units of a request's JSON. */
 export const REQUEST_LENGTH_MAX = 65_536;
 
-/** How often an isolate tells of a scan, at most: one progress and one message of findings each. */
+/** How often an isolate tells of a scan, at most: one message each of progress, findings and output. */
 export const TELL_INTERVAL_MS = 250;
 
 /** Most hosts, paths or names of one message of findings. */
@@ -27,8 +27,20 @@ export const FOUND_MAX = 512;
 /** Most size of one message of findings, as `sizeWithin` measures it. */
 export const FOUND_SIZE_MAX = 8_000_000;
 
+/** Most lines of one stream in one message of output. */
+export const OUTPUT_LINES_MAX = 100;
+
+/** Most UTF-16 code units of a line of output. */
+export const OUTPUT_TEXT_MAX = 1_000;
+
+/** Most UTF-16 code units of one stream's lines as JSON, in one message of output. */
+export const OUTPUT_JSON_MAX = 7_000;
+
 /** Most bytes of a scan's output that cross, whatever is configured. */
 export const RAW_BYTES_MAX = 104_857_600;
+
+/** Most seconds of processor time of one scan: no machine has so much for the longest. */
+export const CPU_SECONDS_MAX = 10_000_000;
 
 /** Most scans one isolate runs or holds at once, whatever main says. */
 export const SCANS_PER_ISOLATE_MAX = 256;
@@ -59,6 +71,8 @@ export type Ask =
   /** Asks for the program's version and, of nmap, whether raw packets can be sent. */
   | { readonly kind: "probe"; readonly id: number }
   | { readonly kind: "cancel"; readonly id: number }
+  /** Says whether somebody watches what a scan prints. */
+  | { readonly kind: "watch"; readonly id: number; readonly on: boolean }
   | { readonly kind: "ping"; readonly id: number };
 
 /** A request to scan, or only to plan. */
@@ -72,6 +86,20 @@ export interface RequestAsk {
   readonly resolved: Readonly<Record<string, readonly string[]>>;
   /** What the scan is kept under: each side knows by its own rules what that is bound to. */
   readonly labels: Binding;
+}
+
+/** A line that a tool printed, cleaned; a scanned host wrote part of it. */
+export interface OutputLine {
+  readonly stream: "stdout" | "stderr";
+  readonly text: string;
+}
+
+/** What a tool printed since the last time. */
+export interface Printed {
+  /** The newest lines, first those of stdout. */
+  readonly lines: readonly OutputLine[];
+  /** How many lines were left out. */
+  readonly skipped: number;
 }
 
 /** The end of a scan as its isolate saw it. */
@@ -94,6 +122,8 @@ export interface Outcome {
   /** Stdout as the tool printed it, up to the cap; never interpreted. */
   readonly raw: Uint8Array;
   readonly rawTruncated: boolean;
+  /** Seconds on a processor, of the scanner and its sandbox over all passes. */
+  readonly cpuSeconds: number;
   /** Bytes of stderr's end, for the log only. */
   readonly stderrTail: string;
 }
@@ -133,6 +163,8 @@ export type Answer =
    * one message comes with the end alone.
    */
   | { readonly kind: "found"; readonly id: number; readonly report: Report }
+  /** Lines that the tool printed since the last of these, while somebody watches. */
+  | { readonly kind: "output"; readonly id: number; readonly printed: Printed }
   | { readonly kind: "done"; readonly id: number; readonly outcome: Outcome }
   | { readonly kind: "planned"; readonly id: number; readonly plan: PlanBody }
   | {

@@ -13,7 +13,7 @@
 import { AppError, toAppError } from "@/error/app_error.ts";
 import type { Argv } from "@/spawn/argv.ts";
 import type { Exit } from "@/spawn/exit.ts";
-import { spawn, type SpawnOptions } from "@/spawn/spawn.ts";
+import { type Ended, spawn, type SpawnOptions } from "@/spawn/spawn.ts";
 import { Tail } from "@/spawn/tail.ts";
 import {
   type Guardrails,
@@ -25,6 +25,7 @@ import { queryPermission, readGrants } from "./grant.ts";
 import { Found } from "./found.ts";
 import { outcomeOf } from "./outcome.ts";
 import { Output, STDERR_TAIL_BYTES } from "./output.ts";
+import type { OutputLines } from "./output_lines.ts";
 import { parseAsk, parseBirth } from "./parse.ts";
 import {
   type Answer,
@@ -89,6 +90,16 @@ export function serveTool<R>(
   };
 }
 
+/** What takes its time to be answered. */
+type Question = Exclude<Ask, { kind: "ping" | "cancel" | "watch" }>;
+
+/** A question under way. */
+interface Running {
+  readonly controller: AbortController;
+  /** The newest lines of a scan that was begun. */
+  lines: OutputLines | null;
+}
+
 class ToolServer<R> {
   readonly #tool: Tool<R>;
   readonly #lookups: Lookups;
@@ -97,7 +108,7 @@ class ToolServer<R> {
   readonly #program: string;
   readonly #ownSession: boolean;
   readonly #port: MessagePort;
-  readonly #running = new Map<number, AbortController>();
+  readonly #running = new Map<number, Running>();
 
   constructor(
     tool: Tool<R>,
@@ -127,13 +138,16 @@ class ToolServer<R> {
     const ask = parseAsk(data);
     if (ask === null) return;
     if (ask.kind === "ping") this.answer({ kind: "pong", id: ask.id });
-    else if (ask.kind === "cancel") this.#running.get(ask.id)?.abort();
-    else this.#start(ask);
+    else if (ask.kind === "cancel") {
+      this.#running.get(ask.id)?.controller.abort();
+    } else if (ask.kind === "watch") {
+      this.#running.get(ask.id)?.lines?.watch(ask.on);
+    } else this.#start(ask);
   }
 
-  async #start(ask: Exclude<Ask, { kind: "ping" | "cancel" }>): Promise<void> {
+  async #start(ask: Question): Promise<void> {
     if (this.#running.has(ask.id)) return;
-    const controller = new AbortController();
+    const running = { controller: new AbortController(), lines: null };
     try {
       if (this.#running.size >= SCANS_PER_ISOLATE_MAX) {
         throw new AppError(
@@ -144,8 +158,8 @@ class ToolServer<R> {
           },
         );
       }
-      this.#running.set(ask.id, controller);
-      await this.#answer(ask, controller.signal);
+      this.#running.set(ask.id, running);
+      await this.#answer(ask, running);
     } catch (thrown) {
       this.answer({
         kind: "refused",
@@ -153,22 +167,20 @@ class ToolServer<R> {
         error: toAppError(thrown).toBody(),
       });
     } finally {
-      if (this.#running.get(ask.id) === controller) {
+      if (this.#running.get(ask.id) === running) {
         this.#running.delete(ask.id);
       }
     }
   }
 
-  async #answer(
-    ask: Exclude<Ask, { kind: "ping" | "cancel" }>,
-    signal: AbortSignal,
-  ): Promise<void> {
+  async #answer(ask: Question, running: Running): Promise<void> {
     const id = ask.id;
+    const { signal } = running.controller;
     if (ask.kind === "plan") {
       const { plan } = this.#plan(ask);
       this.answer({ kind: "planned", id, plan: planBody(plan) });
     } else if (ask.kind === "scan") {
-      const outcome = await this.#scan(ask, signal);
+      const outcome = await this.#scan(ask, running);
       this.answer({ kind: "done", id, outcome }, [
         outcome.raw.buffer as ArrayBuffer,
       ]);
@@ -203,10 +215,7 @@ class ToolServer<R> {
     return { request, plan };
   }
 
-  async #scan(
-    ask: RequestAsk,
-    signal: AbortSignal,
-  ): Promise<Outcome> {
+  async #scan(ask: RequestAsk, running: Running): Promise<Outcome> {
     const { request, plan } = this.#plan(ask);
     const refusal = plan.verdicts.find((verdict) => !verdict.allowed);
     if (refusal !== undefined || plan.passes.length === 0) {
@@ -225,16 +234,26 @@ class ToolServer<R> {
       reader,
       outputBytesMax(this.#tool.name, this.#guardrails),
     );
+    running.lines = output.lines;
     const found = new Found(reader);
+    const tellLines = () => {
+      const printed = output.lines.next();
+      if (printed !== null) {
+        this.answer({ kind: "output", id: ask.id, printed });
+      }
+    };
     const ticker = setInterval(() => {
       const progress = reader.progress();
       this.answer({ kind: "progress", id: ask.id, progress });
       const report = found.next();
       if (report !== null) this.answer({ kind: "found", id: ask.id, report });
+      tellLines();
     }, TELL_INTERVAL_MS);
     try {
-      const exit = await this.#runPasses(plan, reader, output, signal);
-      return outcomeOf(exit, reader, output, {
+      const { signal } = running.controller;
+      const ended = await this.#runPasses(plan, reader, output, signal);
+      tellLines();
+      return outcomeOf(ended, reader, output, {
         tool: this.#tool.name,
         limits: this.#cage.limits,
         argv,
@@ -252,14 +271,17 @@ class ToolServer<R> {
     reader: Reader,
     output: Output,
     signal: AbortSignal,
-  ): Promise<Exit> {
+  ): Promise<Ended> {
     const deadline = performance.now() + plan.timeoutMs;
     let exit: Exit = { kind: "cancelled" };
+    let cpuSeconds = 0;
     for (const argv of plan.passes) {
       const timeoutMs = deadline - performance.now();
-      if (timeoutMs <= 0) return { kind: "timed_out" };
-      if (output.bytesLeft <= 0) return { kind: "output_limit" };
-      exit = await spawn({
+      if (timeoutMs <= 0) return { exit: { kind: "timed_out" }, cpuSeconds };
+      if (output.bytesLeft <= 0) {
+        return { exit: { kind: "output_limit" }, cpuSeconds };
+      }
+      const ended = await spawn({
         program: this.#program,
         ownSession: this.#ownSession,
         argv,
@@ -271,12 +293,15 @@ class ToolServer<R> {
         stderr: (bytes) => output.stderr(bytes),
         settled: () => reader.settled(),
       });
+      exit = ended.exit;
+      cpuSeconds += ended.cpuSeconds;
       reader.passEnded(exit);
+      output.lines.end();
       if (
         exit.kind !== "settled" && !(exit.kind === "exited" && exit.code === 0)
-      ) return exit;
+      ) break;
     }
-    return exit;
+    return { exit, cpuSeconds };
   }
 
   async #resolve(
@@ -338,7 +363,7 @@ class ToolServer<R> {
   ): Promise<{ exit: Exit; stdout: string; stderr: string }> {
     const stdout = new Tail(LOOKUP_BYTES_MAX);
     const stderr = new Tail(STDERR_TAIL_BYTES);
-    const exit = await spawn({
+    const { exit } = await spawn({
       program: this.#program,
       ownSession: this.#ownSession,
       argv,

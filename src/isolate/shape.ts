@@ -89,10 +89,14 @@ export function integer(min: number, max: number): Check {
     Number.isSafeInteger(value) && min <= Number(value) && Number(value) <= max;
 }
 
-/** @returns A check for a finite number that is not negative. */
-export function amount(): Check {
+/**
+ * @param max The largest.
+ * @returns A check for a finite number that is not negative.
+ */
+export function amount(max = Number.MAX_VALUE): Check {
   return (value) =>
-    typeof value === "number" && Number.isFinite(value) && value >= 0;
+    typeof value === "number" && Number.isFinite(value) && value >= 0 &&
+    value <= max;
 }
 
 /** @returns A check for one of a few values. */

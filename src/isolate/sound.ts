@@ -13,12 +13,23 @@ import type { Report } from "@/tools/report.ts";
 import type { Asked } from "./asked.ts";
 import {
   type Answer,
+  CPU_SECONDS_MAX,
   FOUND_MAX,
   FOUND_SIZE_MAX,
   type Outcome,
+  OUTPUT_LINES_MAX,
+  OUTPUT_TEXT_MAX,
   RAW_BYTES_MAX,
 } from "./protocol.ts";
-import { amount, orNull, shape, text } from "./shape.ts";
+import {
+  amount,
+  integer,
+  listOf,
+  oneOf,
+  orNull,
+  shape,
+  text,
+} from "./shape.ts";
 import { findingsOf, isSoundReport, REPORT_SIZE_MAX } from "./sound_report.ts";
 
 /** Longest text, and most items of a list, that is no report. */
@@ -32,6 +43,19 @@ const PROGRESS = shape({
   // The server's own words.
   phase: text(200),
 });
+
+const PRINTED = shape({
+  lines: listOf(
+    shape({
+      stream: oneOf("stdout", "stderr"),
+      text: text(OUTPUT_TEXT_MAX),
+    }),
+    2 * OUTPUT_LINES_MAX,
+  ),
+  skipped: integer(0, Number.MAX_SAFE_INTEGER),
+});
+
+const CPU_SECONDS = amount(CPU_SECONDS_MAX);
 
 const ERROR = shape({
   code: text(64),
@@ -62,6 +86,8 @@ export function isSoundAnswer(answer: Answer, asked: Asked | null): boolean {
     case "found":
       return isReport(answer.report, FOUND_SIZE_MAX, asked) &&
         findingsOf(answer.report) <= FOUND_MAX;
+    case "output":
+      return asked !== null && PRINTED(answer.printed);
     case "done":
       return isOutcome(answer.outcome as unknown as Fields, asked);
     case "planned":
@@ -84,13 +110,14 @@ function isMade({ argv, targets, scanType }: Fields): boolean {
 
 function isOutcome(outcome: Fields, asked: Asked | null): boolean {
   const { status, error, blames, report, notes } = outcome;
-  const { raw, rawTruncated, stderrTail } = outcome;
+  const { raw, rawTruncated, cpuSeconds, stderrTail } = outcome;
   return STATUSES.has(status) && isMade(outcome) && isTexts(notes) &&
     (error === null || isError(error)) &&
     isReport(report, REPORT_SIZE_MAX, asked) &&
     (blames === "tool" || blames === "target") &&
     raw instanceof Uint8Array && raw.byteLength <= RAW_BYTES_MAX &&
-    typeof rawTruncated === "boolean" && isText(stderrTail);
+    typeof rawTruncated === "boolean" && CPU_SECONDS(cpuSeconds) &&
+    isText(stderrTail);
 }
 
 /** Findings answer a scan and nothing else. */

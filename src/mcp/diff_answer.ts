@@ -52,7 +52,7 @@ export async function diffAnswer(
   ]);
   const older = named ?? await lastTime(engine, newer);
   const diff = diffScans(older, newer);
-  const start = parseCursor(query.cursor);
+  const start = startOf(query.cursor, diff);
   const lines = summariseDiff(diff);
   const head = headOf(diff);
   const left = query.tokensMax - jsonTokensOf(head) -
@@ -106,6 +106,19 @@ async function lastTime(engine: Engine, newer: Scan): Promise<Scan> {
     "not_found",
     "Cannot compare with the last time: no earlier scan that is kept covers the same and came to " +
       "its end; scan_list names those that are kept, and since takes any of them",
+  );
+}
+
+/** Where a page begins: nothing ends behind the last change. */
+function startOf(
+  cursor: string | undefined,
+  { changes }: ScanDiff,
+): number {
+  const start = parseCursor(cursor);
+  if (start === 0 || start < changes.length) return start;
+  throw new AppError(
+    "invalid_arguments",
+    `Cannot use the argument "cursor": there are ${changes.length} changes; leave it out to start at the beginning`,
   );
 }
 

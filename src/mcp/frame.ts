@@ -62,7 +62,18 @@ export function readFrame(bytes: Uint8Array): Frame {
  */
 export function readJson(bytes: Uint8Array): Json {
   const text = decode(bytes);
-  if (text === null) return refused(PARSE_ERROR, "it is not UTF-8");
+  return text === null
+    ? refused(PARSE_ERROR, "it is not UTF-8")
+    : readJsonText(text);
+}
+
+/**
+ * Reads a text as JSON that is not nested too deep.
+ *
+ * @param text Untrusted, bounded by whoever received it.
+ * @returns The value, or the refusal. It throws nothing, whatever arrives.
+ */
+export function readJsonText(text: string): Json {
   if (text.trim() === "") return { kind: "blank" };
   if (isDeeperThan(text, FRAME_DEPTH_MAX)) {
     return refused(

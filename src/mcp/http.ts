@@ -18,11 +18,13 @@ import {
 } from "@modelcontextprotocol/server";
 import type { Engine } from "@/dispatch/engine.ts";
 import { toAppError } from "@/error/app_error.ts";
+import { ScopeError } from "@/identity/authorize.ts";
 import type { Principal } from "@/identity/principal.ts";
 import { createQuestions, type Questions } from "./approval_question.ts";
 import { noSession, readBody, refuse } from "./http_body.ts";
 import { BATCH_MAX, HttpSession, opensSession } from "./http_session.ts";
 import { watched } from "./http_stream.ts";
+import { scopeRefusal } from "./scope_refusal.ts";
 import {
   type CallerOf,
   createMcpServer,
@@ -73,6 +75,8 @@ export interface McpHttpFrom {
   readonly address: string | null;
   /** Counts one request more of the caller. @throws {AppError} `rate_limited`. */
   readonly take?: () => Promise<unknown>;
+  /** @default {request.body} The body, where it was read already. */
+  readonly body?: string;
 }
 
 /** Makes the server of a session or of a request. */
@@ -125,7 +129,9 @@ export class McpHttp implements AsyncDisposable {
    * @param request The request.
    * @param engine The engine, bound to the caller that the request's credentials prove.
    * @param from Where it came from.
-   * @returns The response. It never rejects.
+   * @returns The response.
+   * @throws {ScopeError} If the request is one call that the caller's scopes do not reach. It never
+   * rejects otherwise.
    */
   async handle(
     request: Request,
@@ -143,12 +149,15 @@ export class McpHttp implements AsyncDisposable {
       return refuse(429, why, { "retry-after": "5" });
     }
     this.#exchanges.set(subject, open + 1);
-    this.#callers.set(request, { engine, ...from });
+    const { body, ...rest } = from;
+    this.#callers.set(request, { engine, ...rest });
     const done = () => this.#release(subject);
     try {
-      return watched(await this.#route(request, engine), done);
+      return watched(await this.#route(request, engine, body), done);
     } catch (error) {
       done();
+      // How to get wider credentials is for whoever took these to say.
+      if (error instanceof ScopeError) throw error;
       this.#options.onError(
         error instanceof Error ? error : new Error(String(error)),
       );
@@ -179,10 +188,14 @@ export class McpHttp implements AsyncDisposable {
     ]);
   }
 
-  async #route(request: Request, engine: Engine): Promise<Response> {
+  async #route(
+    request: Request,
+    engine: Engine,
+    text: string | undefined,
+  ): Promise<Response> {
     switch (request.method) {
       case "POST":
-        return await this.#post(request, engine);
+        return await this.#post(request, engine, text);
       case "GET":
         return await this.#session(request, engine)?.get(request) ??
           this.#without(request);
@@ -200,16 +213,22 @@ export class McpHttp implements AsyncDisposable {
     }
   }
 
-  async #post(request: Request, engine: Engine): Promise<Response> {
-    const body = await readBody(request);
+  async #post(
+    request: Request,
+    engine: Engine,
+    text: string | undefined,
+  ): Promise<Response> {
+    const body = await readBody(request, text);
     if (body.kind === "refused") return body.response;
     const { value, bytes } = body;
     if (!await isLegacyRequest(request, value)) {
+      await this.#refuseUnreached(request, value);
       const handler = isCall(value) ? this.#calls : this.#modern;
       return await handler.fetch(request, { parsedBody: value });
     }
     const session = this.#session(request, engine);
     if (session !== undefined) {
+      await this.#refuseUnreached(request, value);
       const over = await this.#countBatch(request, value);
       return over ?? await session.post(request, value, bytes);
     }
@@ -217,6 +236,14 @@ export class McpHttp implements AsyncDisposable {
       return this.#without(request);
     }
     return await this.#open(request, engine, [value, bytes]);
+  }
+
+  async #refuseUnreached(request: Request, value: unknown): Promise<void> {
+    const caller = this.#callers.get(request);
+    if (caller === undefined) return;
+    const { engine, address } = caller;
+    const refusal = await scopeRefusal(engine, value, { address });
+    if (refusal !== null) throw refusal;
   }
 
   /** A batch is as many requests as it holds: the first was counted when it came. */

@@ -9,7 +9,7 @@ import {
   type JSONRPCMessage,
   PARSE_ERROR,
 } from "@modelcontextprotocol/server";
-import { type Json, readJson, refusal } from "./frame.ts";
+import { type Json, readJson, readJsonText, refusal } from "./frame.ts";
 
 /** Most bytes of a request's body, as of a line over stdio. */
 export const BODY_BYTES_MAX = 4 * 1024 * 1024;
@@ -30,10 +30,12 @@ export interface HttpRefusal {
  * Reads the body of a POST.
  *
  * @param request The request.
+ * @param text Its body, where whoever called has read and bounded it.
  * @returns The value, or why there is none.
  */
 export async function readBody(
   request: Request,
+  text?: string,
 ): Promise<
   | { readonly kind: "value"; readonly value: unknown; readonly bytes: number }
   | { readonly kind: "refused"; readonly response: Response }
@@ -41,12 +43,14 @@ export async function readBody(
   if (!isJsonContentType(request.headers.get("content-type"))) {
     return { kind: "refused", response: refuse(415, "send application/json") };
   }
-  const bytes = await bytesOf(request);
-  if (bytes === null) {
+  const bytes = text ?? await bytesOf(request);
+  if (bytes === null || bytes.length > BODY_BYTES_MAX) {
     const why = `it is larger than ${BODY_BYTES_MAX} bytes; send less`;
     return { kind: "refused", response: refuse(413, why) };
   }
-  const json: Json = readJson(bytes);
+  const json: Json = typeof bytes === "string"
+    ? readJsonText(bytes)
+    : readJson(bytes);
   if (json.kind === "json") {
     return { kind: "value", value: json.value, bytes: bytes.length };
   }

@@ -98,7 +98,7 @@ export function pageOf(report: Report, query: PageQuery, budget: number): Page {
  */
 export function parseCursor(cursor: string | undefined): number {
   if (cursor === undefined) return 0;
-  if (!/^\d{1,7}$/.test(cursor)) {
+  if (!/^[1-9]\d{0,6}$/.test(cursor)) {
     throw new AppError(
       "invalid_arguments",
       'Cannot use the argument "cursor": it did not come from truncated.next; leave it out to start at the beginning',

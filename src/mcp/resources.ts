@@ -116,6 +116,7 @@ const FIXED: readonly (ResourceEntry & {
     description:
       "The rules in force and what this host can do. Read it before the first scan.",
     mimeType: JSON_TYPE,
+    needs: "tools",
     read: async (engine) =>
       JSON.stringify(guardrailsView(await engine.capabilities())),
   },

@@ -10,7 +10,12 @@
  */
 import type { ErrorBody } from "@/error/app_error.ts";
 import { errorText } from "@/error/mcp_result.ts";
-import type { Scan, ScanHead, ScanStatus } from "@/scans/scan.ts";
+import {
+  type Scan,
+  type ScanHead,
+  type ScanStatus,
+  scanTypeOf,
+} from "@/scans/scan.ts";
 import { jsonTokensOf, shorten, tokensOf } from "./budget.ts";
 import { EVERYTHING, type Page, pageOf, type PageQuery } from "./page.ts";
 import { headOf, summarize } from "@/scans/summary.ts";
@@ -62,7 +67,7 @@ export interface Head {
   readonly target?: string;
   readonly engagement?: string;
   readonly tags?: readonly string[];
-  readonly scan_type?: string;
+  readonly scan_type?: string | null;
   readonly started_at?: string | null;
   readonly finished_at?: string | null;
   readonly duration_seconds?: number | null;
@@ -190,7 +195,7 @@ function fullHead(scan: Scan, tokensMax: number): Head {
     target: shorten(scan.target, TARGET_LENGTH_MAX),
     status: scan.status,
     ...labelsOf(scan),
-    scan_type: scan.scanType,
+    scan_type: scanTypeOf(scan),
     started_at: isoTime(scan.startedAt),
     finished_at: isoTime(scan.finishedAt),
     duration_seconds: durationOf(scan),

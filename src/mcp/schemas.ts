@@ -32,6 +32,7 @@ const error = object({
   message: text,
   retry_after: number,
   approval_id: text,
+  guardrail: text,
 });
 
 const truncated = object({ shown: integer, total: integer, next: text });
@@ -161,7 +162,7 @@ export function scannerOutput(tool: ToolName): Schema {
   return answer({
     ...head,
     ...labels,
-    scan_type: text,
+    scan_type: textOrNull,
     ...since,
     cached: truth,
     age_seconds: integer,

@@ -21,6 +21,7 @@ import {
   type StandardSchemaV1,
 } from "@modelcontextprotocol/server";
 import { AppError, toAppError } from "@/error/app_error.ts";
+import { may } from "@/identity/authorize.ts";
 import type { Engine } from "@/dispatch/engine.ts";
 import { shown } from "@/tools/field.ts";
 import { cleanText } from "@/tools/untrusted.ts";
@@ -128,12 +129,14 @@ interface Connection {
 function addTools({ server, info, callerOf }: Connection): void {
   handle(server, "tools/list", async (_, context) => {
     const engine = await callerOf(context).engine;
+    const { principal } = engine;
     const [fields, capabilities] = await Promise.all([
       info.fields(),
-      engine.capabilities(),
+      // Whoever may not know them may not scan either: no scanner is shown then.
+      may(principal, "tools") ? engine.capabilities() : null,
     ]);
     const tools = toolEntries(fields, capabilities)
-      .filter(({ name }) => isToolShown(engine.principal, name));
+      .filter(({ name }) => isToolShown(principal, name));
     return { tools };
   });
   handle(server, "tools/call", async (params, context) => {
@@ -300,6 +303,12 @@ function progressOf(
   });
 }
 
+/** Each list of the protocol is one page: no cursor came from it. */
+function refuseCursor({ cursor }: Params): void {
+  if (cursor === undefined || cursor === null) return;
+  throw wrong('"cursor" is none that this list gave; leave it out');
+}
+
 /**
  * Registers a handler that checks its parameters itself: the SDK answers wrong ones with -32603,
  * which says that the server is at fault.
@@ -317,6 +326,7 @@ function handle(
     { params: ANY_PARAMS },
     async (params, context) => {
       try {
+        if (method.endsWith("/list")) refuseCursor(params);
         return { ...await answer(params, context) };
       } catch (thrown) {
         throw protocolError(thrown);

@@ -5,7 +5,7 @@
  */
 import { CALL_FIELDS } from "@/dispatch/call.ts";
 import type { Capabilities } from "@/dispatch/engine.ts";
-import { type Fields, fieldsSchema } from "@/tools/field.ts";
+import { type Fields, fieldsSchema, flag } from "@/tools/field.ts";
 import { TOOL_NAMES, type ToolName } from "@/tools/tool.ts";
 import {
   describeScanner,
@@ -65,6 +65,14 @@ const FIELDS: Readonly<Record<ScanToolName, Fields>> = {
   scan_cancel: ID_FIELDS,
 };
 
+/** The options of a call, with the way in which MCP hears of a scan in the background. */
+const SAID_CALL_FIELDS: Fields = {
+  ...CALL_FIELDS,
+  background: flag(
+    "Return a scan_id at once and scan on; poll scan_status, then scan_results.",
+  ),
+};
+
 /**
  * The options of a call without their descriptions. nmap's tool describes them and the other scanners
  * say so: every client sends all of this to its model in every conversation.
@@ -89,21 +97,21 @@ const OUTPUT: Readonly<Record<ScanToolName, Schema>> = {
  * Lists every tool.
  *
  * @param fields The fields of the scanners' requests.
- * @param capabilities What is allowed here now.
+ * @param capabilities What is allowed here now; null lists no scanner.
  * @returns The tools, scanners first.
  */
 export function toolEntries(
   fields: ToolFields,
-  capabilities: Capabilities,
+  capabilities: Capabilities | null,
 ): readonly ToolEntry[] {
   return [
-    ...TOOL_NAMES.map((name) => ({
+    ...capabilities === null ? [] : TOOL_NAMES.map((name) => ({
       name,
       title: TITLES[name],
       description: describeScanner(name, capabilities),
       inputSchema: inputSchema({
         ...fields[name],
-        ...(name === "nmap" ? CALL_FIELDS : BARE_CALL_FIELDS),
+        ...(name === "nmap" ? SAID_CALL_FIELDS : BARE_CALL_FIELDS),
       }),
       outputSchema: objectSchema(scannerOutput(name)),
       // A scan changes nothing on purpose, but it sends packets to other machines each time.

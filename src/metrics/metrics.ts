@@ -151,6 +151,7 @@ export class Metrics {
   readonly #total = new Series();
   readonly #errors = new Series();
   readonly #active = new Series();
+  readonly #cpuSeconds = new Series();
   readonly #seconds = new Histogram(
     "mcp_tool_execution_seconds",
     SECONDS_BOUNDS,
@@ -164,6 +165,7 @@ export class Metrics {
     this.#wallNow = options.wallNow;
     for (const tool of this.#tools) {
       this.#active.add({ tool }, 0);
+      this.#cpuSeconds.add({ tool }, 0);
       this.#statistics.set(tool, new Statistics());
     }
   }
@@ -209,6 +211,16 @@ export class Metrics {
   refused(tool: string, errorType: ErrorCode, traceId?: string): void {
     const end = { status: "refused", errorType, traceId } as const;
     this.#count(this.#toolLabel(tool), end);
+  }
+
+  /**
+   * Counts the processor time of a scan that ended.
+   *
+   * @param tool The tool's name.
+   * @param seconds Seconds on a processor, of the scanner and its sandbox.
+   */
+  tookCpu(tool: string, seconds: number): void {
+    this.#cpuSeconds.add({ tool: this.#toolLabel(tool) }, seconds);
   }
 
   /** @returns The statistics of each tool. */
@@ -286,6 +298,12 @@ export class Metrics {
         help: "Executions that run or wait now.",
         type: "gauge",
         samples: () => this.#active.samples(),
+      },
+      {
+        name: "mcp_scanner_cpu_seconds_total",
+        help: "Processor time of scanners and their sandboxes.",
+        type: "counter",
+        samples: () => this.#cpuSeconds.samples(),
       },
       ...this.#toolGauges(),
       ...this.#tenantGauges(),

@@ -5,10 +5,10 @@
  *  1. a request id and a trace, so that whatever comes of it can be found again;
  *  2. its target: a method and a length that HTTP servers take;
  *  3. Host, against DNS rebinding, and Origin, against foreign web pages;
- *  4. the announced length of its body;
+ *  4. the announced length and form of its body;
  *  5. who calls: credentials, unless the route is an open one;
  *  6. how often;
- *  7. its body, bounded in bytes, time and depth before anything parses it;
+ *  7. its body, bounded in bytes, time and depth before anything parses it, and with all others in bytes;
  *  8. the route;
  *  9. ETag and gzip;
  * 10. problem details for what failed, and the fields that every answer has.
@@ -24,11 +24,13 @@ import type { Context, Next } from "hono";
 import type { From } from "@/audit/entry.ts";
 import type { Config } from "@/config/schema.ts";
 import { AppError } from "@/error/app_error.ts";
+import { ScopeError } from "@/identity/authorize.ts";
 import type { Principal } from "@/identity/principal.ts";
 import type { Log } from "@/log/log.ts";
 import type { ExpositionKind } from "@/metrics/exposition.ts";
 import { checkAnnounced, readBody } from "./body.ts";
-import { challenge } from "./challenge.ts";
+import { BodyBudget, type BodyShare } from "./body_budget.ts";
+import { challenge, type ChallengeError } from "./challenge.ts";
 import { documentRoutes } from "./document_routes.ts";
 import { dressed } from "./entity.ts";
 import type { OperatorEnv, Session } from "./env.ts";
@@ -89,6 +91,8 @@ export interface AppOptions {
         readonly address: string;
         /** Counts one request more: a batch is several. @throws {AppError} `rate_limited`. */
         readonly take: () => Promise<unknown>;
+        /** The body, which is read already. */
+        readonly body?: string;
       },
     ): Promise<Response>;
   };
@@ -114,6 +118,8 @@ interface Visit {
   readonly open: boolean;
   page: string | null;
   stand: RateStand | null;
+  /** What its body takes of the room for all; null while there is none. */
+  share: BodyShare | null;
 }
 
 /**
@@ -139,13 +145,18 @@ export function createApp(options: AppOptions): OpenAPIHono<OperatorEnv> {
     ["GET", "POST", "DELETE"],
     "/mcp",
     async (c) =>
-      options.mcp.handle(await mcpRequest(c), c.get("session"), {
+      options.mcp.handle(c.req.raw, c.get("session"), {
         address: c.get("address"),
         take: async () => await options.limit(c.get("session").principal),
+        ...(await textOf(c)),
       }),
   );
   options.routes(app);
-  documentRoutes(app, options.version);
+  documentRoutes(
+    app,
+    options.version,
+    () => options.config().server.public_url,
+  );
   let methods: Methods | null = null;
   app.notFound((c) => {
     methods ??= new Methods(app.routes);
@@ -165,6 +176,7 @@ function wayOf(
     options.fillRandom ?? ((bytes) => crypto.getRandomValues(bytes)),
   );
   const rules = rulesOf(options.config);
+  const budget = new BodyBudget(() => options.config().server.max_body_bytes);
   return async (c, next) => {
     const { headers } = c.req.raw;
     const requestId = requestIdOf(headers.get("x-request-id"), random);
@@ -177,13 +189,13 @@ function wayOf(
     c.set("traceId", traceId);
     const visit: Visit = {
       ...{ requestId, traceId, traceparent, open },
-      ...{ rules: rules(), page: null, stand: null },
+      ...{ rules: rules(), page: null, stand: null, share: null },
     };
     try {
       const preflight = check(c, visit);
       if (preflight !== null) c.res = preflight;
       else {
-        if (!visit.open) await admit(c, visit, options);
+        if (!visit.open) await admit(c, visit, options, budget);
         await next();
       }
     } catch (thrown) {
@@ -192,6 +204,8 @@ function wayOf(
         visit.stand ??= await standing(c, options) ?? noneLeft(visit, error);
       }
       c.res = problemAnswer(error, visit);
+    } finally {
+      visit.share?.[Symbol.dispose]();
     }
     if (isDressed(c, visit)) await dress(c, visit);
     mark(c, visit);
@@ -216,10 +230,11 @@ async function admit(
   c: Asked,
   visit: Visit,
   options: AppOptions,
+  budget: BodyBudget,
 ): Promise<void> {
   const { headers } = c.req.raw;
   const { rules } = visit;
-  checkAnnounced(headers, rules.body.bytesMax);
+  checkAnnounced(c.req.raw, rules.body.bytesMax);
   const address = c.get("address");
   const principal = await options.authenticate(
     headers.get("authorization"),
@@ -234,7 +249,7 @@ async function admit(
     ),
   );
   visit.stand = await options.limit(principal);
-  await takeBody(c, rules);
+  await takeBody(c, visit, budget);
 }
 
 /** A tunnel and an echo of credentials are no business of this server. */
@@ -244,7 +259,7 @@ function checkTarget({ method, url }: Request): void {
       405,
       "invalid_arguments",
       `Cannot answer ${method}: no path has it; use GET or POST`,
-      { allow: "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS" },
+      { allow: "GET, HEAD, POST, DELETE, OPTIONS" },
     );
   }
   if (url.length > TARGET_LENGTH_MAX) {
@@ -281,19 +296,24 @@ function destinationOf(c: Asked, { rules, open }: Visit): Destination {
 }
 
 /** Reads the body for whatever comes behind, in whichever form it asks for it. */
-async function takeBody(c: Asked, { body: bounds }: Rules): Promise<void> {
+async function takeBody(
+  c: Asked,
+  visit: Visit,
+  budget: BodyBudget,
+): Promise<void> {
   const { body, method } = c.req.raw;
   if (body === null || method === "GET" || method === "HEAD") return;
+  const share = budget.share(c.get("session").principal);
+  visit.share = share;
   // The framework's own cache: its validators and readers take the text from here.
   c.req.bodyCache.text = Promise.resolve(
-    await readBody(body, bounds),
+    await readBody(body, visit.rules.body, share),
   ) as unknown as string;
 }
 
-/** The request with its body as it was read: the original's is used up. */
-async function mcpRequest(c: Asked): Promise<Request> {
-  const { raw } = c.req;
-  return raw.bodyUsed ? new Request(raw, { body: await c.req.text() }) : raw;
+/** The body as it was read. The request itself is handed on without: a scan would hold on to both. */
+async function textOf(c: Asked): Promise<{ readonly body?: string }> {
+  return c.req.raw.bodyUsed ? { body: await c.req.text() } : {};
 }
 
 /** A path that is not there, or not with this method. */
@@ -322,7 +342,9 @@ function missing(c: Asked, methods: readonly string[]): Response {
 function told(thrown: unknown, c: Asked, log: Log): AppError {
   const error = failureOf(thrown);
   const { requestId: request, traceId: trace } = occurrenceOf(c);
-  const facts = { code: error.code, detail: error.detail, request, trace };
+  const { code, detail } = error;
+  const said = detail === undefined ? {} : { detail };
+  const facts = { code, ...said, request, trace };
   if (error.code === "internal") {
     log.error("a request failed", { ...facts, cause: error.cause });
   } else if (statusOf(error) >= 500) log.warn("a request failed", facts);
@@ -391,16 +413,11 @@ function mark(c: Asked, visit: Visit): void {
   const { status, headers } = c.res;
   // The connection is no longer HTTP.
   if (status === 101) return;
-  const session = c.get("session");
-  if (status === 401 || (status === 403 && isUnreached(c, session))) {
+  const reason = challengeOf(c);
+  if (reason !== undefined) {
     const { server } = visit.rules.config;
     const origin = server.public_url ?? originOf(c.get("destination"));
-    const sent = c.req.raw.headers.has("authorization");
-    const reason = status === 403 ? "insufficient_scope" : "invalid_token";
-    headers.set(
-      "www-authenticate",
-      challenge(origin, c.req.path, sent ? reason : null),
-    );
+    headers.set("www-authenticate", challenge(origin, c.req.path, reason));
   }
   const marks: Marks = {
     requestId: visit.requestId,
@@ -414,9 +431,17 @@ function mark(c: Asked, visit: Visit): void {
   addFields(headers, marks);
 }
 
-/** Whether other credentials would have reached it: a guardrail and a policy are no matter of those. */
-function isUnreached(c: Asked, session: Session | undefined): boolean {
-  const { error } = c;
-  return session !== undefined && error instanceof AppError &&
-    error.code === "forbidden";
+/**
+ * What is to be said of credentials; undefined for nothing. A role that is missing, a guardrail and a
+ * policy are no matter of those: nothing that a client could ask for would get it further.
+ */
+function challengeOf(c: Asked): ChallengeError | undefined {
+  const { error, res: { status } } = c;
+  if (status === 401) {
+    const sent = c.req.raw.headers.has("authorization");
+    return sent ? { error: "invalid_token" } : null;
+  }
+  return status === 403 && error instanceof ScopeError
+    ? { error: "insufficient_scope", scope: error.scope }
+    : undefined;
 }

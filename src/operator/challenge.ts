@@ -5,7 +5,7 @@
  * @module
  */
 import type { Config } from "@/config/schema.ts";
-import { SCOPES } from "@/identity/principal.ts";
+import { type Scope, SCOPES } from "@/identity/principal.ts";
 
 /** Where the metadata of this server is. */
 export const METADATA_PATH = "/.well-known/oauth-protected-resource";
@@ -13,8 +13,14 @@ export const METADATA_PATH = "/.well-known/oauth-protected-resource";
 /** Where MCP clients look for it: the path of the resource goes behind the well-known one. */
 export const MCP_METADATA_PATH = `${METADATA_PATH}/mcp`;
 
-/** Why a request was refused, in the words of RFC 6750; null where it had no credentials. */
-export type ChallengeError = "invalid_token" | "insufficient_scope" | null;
+/**
+ * Why a request was refused, in the words of RFC 6750; null where it had no credentials. Whoever lacks a
+ * scope is told which, so that a client can ask for it and come back.
+ */
+export type ChallengeError =
+  | { readonly error: "invalid_token" }
+  | { readonly error: "insufficient_scope"; readonly scope: Scope }
+  | null;
 
 /**
  * Writes the field.
@@ -30,8 +36,11 @@ export function challenge(
   error: ChallengeError,
 ): string {
   const metadata = path === "/mcp" ? MCP_METADATA_PATH : METADATA_PATH;
-  const reason = error === null ? "" : `error="${error}", `;
-  return `Bearer ${reason}resource_metadata="${origin}${metadata}"`;
+  const fields = { ...error, resource_metadata: `${origin}${metadata}` };
+  const told = Object.entries(fields).map(([name, value]) =>
+    `${name}="${value}"`
+  );
+  return `Bearer ${told.join(", ")}`;
 }
 
 /**

@@ -115,11 +115,14 @@ export function docsPage(document: ApiDocument): string {
   ].join("");
 }
 
+/** Where a page says which server it is of: the same page answers under every name of the server. */
+export const SERVER = "http://server.invalid";
+
 const BEGIN =
   `<p>Every request carries credentials. Put the key into a file that only you can read, so that it is in no history and no list of processes:</p>
 <pre class="code">umask 077
 printf 'header = "Authorization: Bearer %s"\\n' "$KEY" &gt; ~/.scan.curlrc
-export SERVER=http://127.0.0.1:8080
+export SERVER=${SERVER}
 curl --silent --config ~/.scan.curlrc "$SERVER/tools"</pre>
 <dl class="meta">
 <dt>Failures</dt><dd>A problem document (RFC 9457) with <code>code</code>, <code>detail</code> and the request's id as <code>instance</code>. All codes are <a href="#problems">listed below</a>.</dd>

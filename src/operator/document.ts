@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { type OpenAPIHono, z } from "@hono/zod-openapi";
+import { type OpenAPIHono, type RouteConfig, z } from "@hono/zod-openapi";
 import type { OperatorEnv } from "./env.ts";
-import { ProblemSchema } from "./schemas/problem.ts";
+import { ProblemSchema, problemsOnly } from "./schemas/problem.ts";
 
 type App = OpenAPIHono<OperatorEnv>;
 
@@ -99,11 +99,12 @@ function describeOwn(app: App): void {
     description:
       "An API key of this server, or a token of the configured OpenID Connect issuer.",
   });
-  for (const { path, method = "get", ...route } of OWN) {
+  for (const route of mcpRoutes()) registry.registerPath(route);
+  for (const { path, ...route } of OWN) {
     if (paths.has(path)) continue;
     const { summary, type, open = false, statuses = [200] } = route;
     registry.registerPath({
-      ...{ path, method, summary, tags: [route.tag] },
+      ...{ path, method: "get", summary, tags: [route.tag] },
       ...(open ? { security: [] } : {}),
       responses: Object.fromEntries(statuses.map((status) => [status, {
         description: STATUS_WORDS[status] ?? "The answer.",
@@ -111,6 +112,66 @@ function describeOwn(app: App): void {
       }])),
     });
   }
+}
+
+/** What `/mcp` answers: its messages are MCP's own, and so are the errors of its sessions. */
+function mcpRoutes(): readonly RouteConfig[] {
+  const json = { [JSON_TYPE]: { schema: z.unknown() } };
+  const stream = { "text/event-stream": { schema: z.string() } };
+  const session = {
+    headers: z.object({ "mcp-session-id": z.string() }),
+  };
+  const shared = { path: "/mcp", tags: ["MCP"] };
+  const lost = {
+    400: { description: "It names no session.", content: json },
+    404: {
+      description: "The session is over, or another caller's.",
+      content: json,
+    },
+  };
+  // Refused before it is a message of MCP, or by MCP in its own form.
+  const refused = Object.fromEntries(
+    Object.entries(problemsOnly(413, 415, 503)).map(([status, problem]) => [
+      status,
+      { ...problem, content: { ...json, ...problem.content } },
+    ]),
+  );
+  return [
+    {
+      ...shared,
+      method: "post",
+      summary: "Send a message of MCP",
+      description:
+        "Clients of revision 2026-07-28 need no session; initialize opens one for older ones.",
+      request: { body: { required: true, content: json } },
+      responses: {
+        200: {
+          description: "The answer, alone or behind what is told until then.",
+          content: { ...json, ...stream },
+        },
+        202: { description: "Taken; it has no answer." },
+        ...lost,
+        ...refused,
+      },
+    },
+    {
+      ...shared,
+      method: "get",
+      summary: "Hear what a session is told, or go on where a stream broke",
+      request: session,
+      responses: {
+        200: { description: "Events until one end leaves.", content: stream },
+        ...lost,
+      },
+    },
+    {
+      ...shared,
+      method: "delete",
+      summary: "End a session, and cancel its calls",
+      request: session,
+      responses: { 200: { description: "It is over." }, ...lost },
+    },
+  ];
 }
 
 const STATUS_WORDS: Readonly<Record<number, string>> = {
@@ -122,7 +183,6 @@ const STATUS_WORDS: Readonly<Record<number, string>> = {
 /** One of this folder's own paths. */
 interface Own {
   readonly path: string;
-  readonly method?: "get" | "post";
   readonly tag: string;
   readonly summary: string;
   readonly type: string;
@@ -194,13 +254,6 @@ const OWN: readonly Own[] = [
     type: JSON_TYPE,
     schema: Metadata,
     open: true,
-  },
-  {
-    path: "/mcp",
-    method: "post",
-    tag: "MCP",
-    summary: "MCP over streamable HTTP",
-    type: JSON_TYPE,
   },
   {
     path: "/openapi.json",

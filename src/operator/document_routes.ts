@@ -7,9 +7,11 @@ import { createHash } from "node:crypto";
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import { AppError } from "@/error/app_error.ts";
 import { isErrorCode } from "@/error/code.ts";
-import { docsPage, docsStyle } from "./docs_page.ts";
+import { esc } from "@/report/html_escape.ts";
+import { docsPage, docsStyle, SERVER } from "./docs_page.ts";
 import { documentOf } from "./document.ts";
 import type { OperatorEnv } from "./env.ts";
+import { originOf } from "./origin_rule.ts";
 
 /** What is made of the document, once: the routes do not change while the server runs. */
 interface Rendered {
@@ -22,10 +24,12 @@ interface Rendered {
  *
  * @param app What they are added to.
  * @param version The program's version.
+ * @param publicUrl Where others find the server, or null: then it is where the request went.
  */
 export function documentRoutes(
   app: OpenAPIHono<OperatorEnv>,
   version: string,
+  publicUrl: () => string | null,
 ): void {
   let rendered: Rendered | null = null;
   const render = (): Rendered => {
@@ -39,8 +43,10 @@ export function documentRoutes(
     answer.headers.set("content-type", "application/json");
     return answer;
   });
-  app.get("/docs", () => {
-    const answer = new Response(render().page);
+  app.get("/docs", (c) => {
+    const server = publicUrl() ?? originOf(c.get("destination"));
+    const page = render().page.replace(SERVER, () => esc(server));
+    const answer = new Response(page);
     answer.headers.set("content-type", "text/html; charset=utf-8");
     answer.headers.set("content-security-policy", POLICY);
     return answer;

@@ -145,8 +145,14 @@ function tagOf(chunks: readonly Uint8Array[], gzip: boolean): string {
   return gzip ? `"${text}-gzip"` : `"${text}"`;
 }
 
-/** Weak comparison, as RFC 9110 has it for this field. */
-function matches(ifNoneMatch: string | null, tag: string): boolean {
+/**
+ * Tells whether a client has what a tag stands for: by the weak comparison that RFC 9110 asks for here.
+ *
+ * @param ifNoneMatch The header `If-None-Match`, or null.
+ * @param tag The tag.
+ * @returns Whether it does.
+ */
+export function matches(ifNoneMatch: string | null, tag: string): boolean {
   if (ifNoneMatch === null || ifNoneMatch.length > 4_096) return false;
   return ifNoneMatch.trim() === "*" ||
     ifNoneMatch.split(",").some((one) =>

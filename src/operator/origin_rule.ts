@@ -9,7 +9,7 @@
 import type { Config } from "@/config/schema.ts";
 import { AppError } from "@/error/app_error.ts";
 
-const METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE";
+const METHODS = "GET, HEAD, POST, DELETE";
 
 /** What a page may send. Authorization has to be named: `*` does not include it. */
 const REQUEST_FIELDS = [
@@ -17,15 +17,23 @@ const REQUEST_FIELDS = [
   "Content-Type",
   "Idempotency-Key",
   "If-None-Match",
+  "If-Range",
   "Last-Event-ID",
+  "MCP-Method",
+  "MCP-Name",
   "MCP-Protocol-Version",
   "MCP-Session-Id",
+  "Range",
   "Traceparent",
   "X-Request-Id",
 ].join(", ");
 
 /** What a page may read besides the body. */
 const ANSWER_FIELDS = [
+  "Accept-Ranges",
+  "Allow",
+  "Content-Disposition",
+  "Content-Range",
   "ETag",
   "Link",
   "Location",

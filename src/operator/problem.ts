@@ -58,7 +58,8 @@ export function problemAnswer(
   options: ProblemOptions = {},
 ): Response {
   const { status = statusOf(error), members, headers: more } = options;
-  const { code, message, retry_after, approval_id } = error.toBody();
+  const { code, message, retry_after, approval_id, guardrail } = error
+    .toBody();
   const answer = new Response(
     JSON.stringify({
       ...members,
@@ -71,6 +72,7 @@ export function problemAnswer(
       trace_id: occurrence.traceId,
       retry_after,
       approval_id,
+      guardrail,
     }),
     { status },
   );

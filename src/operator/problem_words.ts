@@ -55,7 +55,7 @@ export const PROBLEM_WORDS: Readonly<Record<ErrorCode, ProblemWords>> = {
   policy_denied: {
     title: "Denied by policy",
     next:
-      "detail names the policy; POST /v1/policies/test shows what it would take.",
+      "detail names the policy; POST /v1/policies/explain shows what each one says.",
   },
   approval_required: {
     title: "Approval required",
@@ -71,8 +71,9 @@ export const PROBLEM_WORDS: Readonly<Record<ErrorCode, ProblemWords>> = {
     next: "Wait for its renewal; GET /v1/tenants shows what is used.",
   },
   queue_full: {
-    title: "Too many scans wait",
-    next: "Wait for retry_after, or cancel a scan with DELETE /v1/scans/{id}.",
+    title: "No room now",
+    next:
+      "Wait for retry_after; detail says what is full. A scan that waits is cancelled with DELETE /v1/scans/{id}.",
   },
   timeout: {
     title: "Time is up",

@@ -1,14 +1,16 @@
 /**
  * Live events over a WebSocket: a client says which scans it wants to hear of.
  *
- * Client: `{"type":"subscribe","scan_id":"…"|"*","after":"…"}`, `{"type":"unsubscribe","scan_id":…}`,
- * `{"type":"ping"}`. Server: `subscribed`, `unsubscribed`, `pong`, `event`, `error`. `scan_id` is `*`
- * where it is left out. Credentials were proved before the socket opened.
+ * Client: `{"type":"subscribe","scan_id":"…"|"*","after":"…","output":true|false}`,
+ * `{"type":"unsubscribe","scan_id":…}`, `{"type":"ping"}`. Server: `subscribed`, `unsubscribed`, `pong`,
+ * `event`, `error`. `scan_id` is `*` where it is left out, and `output` is false: only who asks for it
+ * hears `scan.output`, the lines that a tool prints. Credentials were proved before the socket opened.
  *
  * A socket says only by its buffer how fast the other side reads. So events are written as long as that
  * is small, wait in the listener's bounded queue while it is not, and the socket is closed when it stays
  * so: 1013, come back later with `after`. Other closes: 1001 the server stops, 1003 binary data, 1008
- * too many messages or too many malformed ones, 1009 a message that is too long.
+ * too many messages or too many malformed ones, 1009 a message that is too long. See `PartingLine` for
+ * how a client that still sends gets to know which.
  *
  * @module
  */
@@ -17,6 +19,7 @@ import { AppError, toAppError } from "@/error/app_error.ts";
 import { eventBody } from "@/events/body.ts";
 import type { Listening } from "@/dispatch/administration.ts";
 import type { Events } from "./event_stream.ts";
+import { PartingLine } from "./parting.ts";
 
 /** Most bytes of a message from a client. */
 export const MESSAGE_BYTES_MAX = 16_384;
@@ -93,10 +96,15 @@ export function openSocket(
   options: SocketOptions,
 ): Response {
   const { socket, response } = upgrade(request, options.idleSeconds);
-  const conversation = new Conversation(socket, hearing, options);
+  const line = new PartingLine(socket, options.now);
+  const conversation = new Conversation(line, hearing, options);
   socket.onopen = () => conversation.open();
-  socket.onmessage = ({ data }) => conversation.hear(data);
+  socket.onmessage = ({ data }) => {
+    line.heard(data);
+    conversation.hear(data);
+  };
   socket.onclose = () => {
+    line[Symbol.dispose]();
     conversation.end();
     options.onEnd?.();
   };
@@ -126,6 +134,7 @@ type Message =
     readonly type: "subscribe";
     readonly scanId: string;
     readonly after: string | null;
+    readonly output: boolean;
   }
   | { readonly type: "unsubscribe"; readonly scanId: string }
   | { readonly type: "ping" };
@@ -200,7 +209,7 @@ export class Conversation {
       const message = parseMessage(text);
       switch (message.type) {
         case "subscribe":
-          return this.#subscribe(message.scanId, message.after);
+          return this.#subscribe(message);
         case "unsubscribe":
           this.#subscriptions.get(message.scanId)?.abort();
           this.#subscriptions.delete(message.scanId);
@@ -222,7 +231,9 @@ export class Conversation {
     }
   }
 
-  #subscribe(scanId: string, after: string | null): void {
+  #subscribe(
+    { scanId, after, output }: Message & { type: "subscribe" },
+  ): void {
     const isNew = !this.#subscriptions.has(scanId);
     if (isNew && this.#subscriptions.size >= SUBSCRIPTIONS_MAX) {
       throw new AppError(
@@ -234,6 +245,7 @@ export class Conversation {
     const events = this.#hearing.listen({
       after,
       ...(scanId === ALL ? {} : { scanId }),
+      output,
       signal: subscription.signal,
     });
     // Asked for again, it begins anew.
@@ -328,7 +340,7 @@ function bytesOf(text: string): number {
 }
 
 const FIELDS: Readonly<Record<Message["type"], readonly string[]>> = {
-  subscribe: ["type", "scan_id", "after"],
+  subscribe: ["type", "scan_id", "after", "output"],
   unsubscribe: ["type", "scan_id"],
   ping: ["type"],
 };
@@ -338,7 +350,10 @@ function parseMessage(text: string): Message {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw malformed("expected an object");
   }
-  const { type, scan_id, after } = value as Record<string, unknown>;
+  const { type, scan_id, after, output = false } = value as Record<
+    string,
+    unknown
+  >;
   if (typeof type !== "string" || !Object.hasOwn(FIELDS, type)) {
     throw malformed('"type" is one of subscribe, unsubscribe, ping');
   }
@@ -355,9 +370,13 @@ function parseMessage(text: string): Message {
   if (from !== null && typeof from !== "string") {
     throw malformed('"after" is the id of an event');
   }
+  if (typeof output !== "boolean") {
+    throw malformed('"output" is true or false');
+  }
   return {
     type: kind,
     scanId,
+    output,
     after: from === null || from === "" ? null : from.slice(0, ID_LENGTH_MAX),
   };
 }

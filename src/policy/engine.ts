@@ -1,8 +1,9 @@
 /**
  * Decides by Cedar's rules: what nothing permits is denied, and a `forbid` wins over every `permit`.
  *
- * A policy demands a second person by forbidding what is not approved. So a request that is denied is
- * judged once more as if it were approved; if that allows it, all that is missing is the approval.
+ * A policy demands a second person by forbidding what is not approved, or by permitting only what is.
+ * So a request that is denied is judged once more as if it were approved; if that allows it, all that is
+ * missing is the approval.
  *
  * @module
  */
@@ -42,6 +43,8 @@ export interface Policies {
   readonly hash: string;
   readonly schema: string;
   readonly policies: readonly ParsedPolicy[];
+  /** What each policy says, by its `@id`: another text is another version. */
+  readonly versions: ReadonlyMap<string, string>;
   readonly networks: readonly Block[];
 }
 
@@ -54,7 +57,10 @@ export class PolicySet implements PolicyEngine {
   readonly #schema: string;
   readonly #networks: readonly Block[];
   readonly #byId: ReadonlyMap<string, PolicyView>;
+  readonly #versions: ReadonlyMap<string, string>;
   readonly #all: CedarPolicies;
+  /** What permits, where nothing forbids. */
+  readonly #permits: CedarPolicies;
 
   /**
    * @param cedar Cedar.
@@ -62,7 +68,7 @@ export class PolicySet implements PolicyEngine {
    */
   constructor(
     cedar: Cedar,
-    { hash, schema, policies, networks }: Policies,
+    { hash, schema, policies, versions, networks }: Policies,
   ) {
     this.hash = hash;
     this.views = policies.map(({ view }) => view);
@@ -70,7 +76,9 @@ export class PolicySet implements PolicyEngine {
     this.#schema = schema;
     this.#networks = distinctNetworks([...networks, ...NAMED_NETWORKS]);
     this.#byId = new Map(this.views.map((view) => [view.id, view]));
+    this.#versions = versions;
     this.#all = this.#prepare(this.views);
+    this.#permits = this.#prepare(this.#of("permit"));
   }
 
   async decide(request: PolicyRequest): Promise<PolicyDecision> {
@@ -100,13 +108,10 @@ export class PolicySet implements PolicyEngine {
   async explain(
     request: PolicyRequest,
   ): Promise<readonly NetworkExplanation[]> {
-    const of = (effect: PolicyView["effect"]) =>
-      this.views.filter((view) => view.effect === effect);
-    const permits = this.#prepare(of("permit"));
-    const forbids = this.#prepare([...of("forbid"), EVERYTHING]);
+    const forbids = this.#prepare([...this.#of("forbid"), EVERYTHING]);
     return subjectsOf(request, this.#networks).map((subject) => {
       const asked = cedarRequest(request, subject, request.approved);
-      const applies = [permits, forbids].flatMap((set) =>
+      const applies = [this.#permits, forbids].flatMap((set) =>
         set.judge(asked).reason
       ).filter((id) => id !== EVERYTHING.id);
       return {
@@ -136,6 +141,10 @@ export class PolicySet implements PolicyEngine {
     );
   }
 
+  #of(effect: PolicyView["effect"]): readonly PolicyView[] {
+    return this.views.filter((view) => view.effect === effect);
+  }
+
   #prepare(
     policies: readonly { readonly id: string; readonly text: string }[],
   ): CedarPolicies {
@@ -154,14 +163,18 @@ export class PolicySet implements PolicyEngine {
     if (approved.decision === "deny") {
       return { kind: "deny", policies: [...approved.reason].sort() };
     }
-    // Where nothing forbade it, it is a permit that looks for the approval.
-    return this.#approval(policies.length > 0 ? policies : approved.reason);
+    // A permit demands it as well where none holds both with and without it, whatever else forbids.
+    const permitting = this.#permits.judge(asked).reason;
+    const holds = approved.reason.some((id) => permitting.includes(id));
+    return this.#approval(holds ? policies : [...policies, ...approved.reason]);
   }
 
   #approval(ids: readonly string[]): PolicyDecision {
+    const policies = [...ids].sort();
     return {
       kind: "approval",
-      policies: [...ids].sort(),
+      policies,
+      demands: policies.map((id) => `${id}@${this.#versions.get(id) ?? "?"}`),
       byClientUser: ids.length > 0 &&
         ids.every((id) =>
           this.#byId.get(id)?.annotations["approver"] === "client_user"

@@ -38,6 +38,9 @@ export const SCHEMA_NAME = "schema.cedarschema";
 /** Names of policy files. A name that begins with a dot is an editor's or a volume's own. */
 const FILE_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.cedar$/;
 
+/** Hex digits that name the text of a policy: 128 bits, which nobody finds twice. */
+const VERSION_LENGTH = 32;
+
 /** How a folder is read. */
 export interface FolderReader {
   /** @returns The names of everything in the folder but folders. */
@@ -146,8 +149,19 @@ export async function compilePolicies(
     hash: await hashOf({ schema, files }),
     schema,
     policies: byFile(policies),
+    versions: await versionsOf(policies),
     networks,
   });
+}
+
+/** Names the text of each policy, its annotations included: they say who may approve. */
+async function versionsOf(
+  policies: readonly ParsedPolicy[],
+): Promise<ReadonlyMap<string, string>> {
+  const named = policies.map(async ({ view: { id, text } }) =>
+    [id, (await sha256Of(text)).slice(0, VERSION_LENGTH)] as const
+  );
+  return new Map(await Promise.all(named));
 }
 
 function byFile(policies: readonly ParsedPolicy[]): readonly ParsedPolicy[] {
@@ -257,8 +271,10 @@ export async function hashOf(
 ): Promise<string> {
   const sorted = files.map(({ name, text }) => [name, text] as const)
     .toSorted(([a], [b]) => a < b ? -1 : 1);
-  const bytes = new TextEncoder().encode(
-    JSON.stringify([[SCHEMA_NAME, schema], ...sorted]),
-  );
+  return await sha256Of(JSON.stringify([[SCHEMA_NAME, schema], ...sorted]));
+}
+
+async function sha256Of(text: string): Promise<string> {
+  const bytes = new TextEncoder().encode(text);
   return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
 }

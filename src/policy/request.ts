@@ -61,6 +61,8 @@ export type PolicyDecision =
     readonly kind: "approval";
     /** The policies that demand it. */
     readonly policies: readonly string[];
+    /** The same, each as it is worded now: `ID@VERSION`. Who agreed under other words has not agreed. */
+    readonly demands: readonly string[];
     /** Whether the user of the MCP client may be that person (`@approver("client_user")` on each). */
     readonly byClientUser: boolean;
   };

@@ -9,6 +9,9 @@ const DIGITS = "0123456789abcdefghjkmnpqrstvwxyz";
 const TIME_LENGTH = 10;
 const RANDOM_LENGTH = 16;
 
+/** The time of the first digits stays below 2^48 for another eight thousand years. */
+const ID = /^[0-7][0-9a-hjkmnp-tv-z]{25}$/;
+
 /**
  * Makes a new id: ten characters of time, sixteen of randomness.
  *
@@ -31,4 +34,14 @@ export function newScanId(
   let id = time;
   for (const byte of bytes) id += DIGITS.charAt(byte % 32);
   return id;
+}
+
+/**
+ * Tells whether a text has the form of an id.
+ *
+ * @param text Untrusted text.
+ * @returns Whether {@linkcode newScanId} could have made it.
+ */
+export function isScanId(text: string): boolean {
+  return ID.test(text);
 }

@@ -130,3 +130,15 @@ export interface Scans {
 export function isOver(scan: Pick<Scan, "status">): boolean {
   return isEnd(scan.status);
 }
+
+/**
+ * Gives what a scan was done with.
+ *
+ * @param scan The scan.
+ * @returns `connect`, `syn`, …; null until it runs, as nobody knows before.
+ */
+export function scanTypeOf(
+  { scanType }: Pick<Scan, "scanType">,
+): string | null {
+  return scanType === "" ? null : scanType;
+}

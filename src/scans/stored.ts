@@ -12,8 +12,9 @@ import type { ScanChange, ScanEnd } from "@/store/scan_record.ts";
 import { isEnd } from "@/store/scan_record.ts";
 import type { Store } from "@/store/store.ts";
 import type { Report } from "@/tools/report.ts";
-import { writeCursor } from "@/store/cursor.ts";
+import { noCursor, writeCursor } from "@/store/cursor.ts";
 import { goneOf } from "./gone.ts";
+import { isScanId } from "./id.ts";
 import { headOfStored, loadScan } from "./load.ts";
 import { MemoryScans, type MemoryScansOptions } from "./memory.ts";
 import {
@@ -185,7 +186,7 @@ export class StoredScans implements Scans, AsyncDisposable {
     const { before, limit, ...cut } = filter;
     const store = await this.#options.store();
     const { items } = await store.listScans(cut, {
-      cursor: before === undefined ? null : writeCursor("scans", [before]),
+      cursor: before === undefined ? null : cursorBehind(before),
       limit,
     });
     return items.map((stored) => {
@@ -321,6 +322,12 @@ export class StoredScans implements Scans, AsyncDisposable {
       return toAppError(thrown);
     }
   }
+}
+
+/** A page ends with a scan's id, and what came back from a client may be anything. */
+function cursorBehind(id: string): string {
+  if (isScanId(id)) return writeCursor("scans", [id]);
+  throw noCursor();
 }
 
 /** Whether the same may succeed later: a full disk, a server that is away. */

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { type Block, contains, parseAddress, parseNetwork } from "./block.ts";
 
 /** What may be scanned. */
 export interface ScopeRules {
@@ -61,19 +62,68 @@ const LISTED_MAX = 8;
  * @returns The rules for this request.
  */
 export function rulesUnder(rules: ScopeRules, labels: Binding): ScopeRules {
-  const { engagement } = labels;
-  const within = rules.bounds.filter((bound) => binds(bound, labels)).map((
+  // Cut to the tenant's subnets, to which it is bound anyway: a refusal names nobody else's.
+  const bounds = boundsWithin(rules.bounds, labels.tenant);
+  const within = bounds.filter((bound) => binds(bound, labels)).map((
     { kind, name, subnets },
   ) => ({
     subnets,
-    why: `the ${kind} "${name}" is bound to ${
-      listed(subnets)
-    }; name a target there`,
+    why: subnets.length === 0
+      ? `the ${kind} "${name}" is bound to nothing that your tenant may scan; leave it out`
+      : `the ${kind} "${name}" is bound to ${
+        listed(subnets)
+      }; name a target there`,
   }));
-  return {
-    ...rules,
-    within: [...rules.within, ...within, ...missing(rules, engagement)],
-  };
+  const { engagementRequired } = rules;
+  const lacks = engagementRequired ? missing(bounds, labels.engagement) : [];
+  return { ...rules, within: [...rules.within, ...within, ...lacks] };
+}
+
+/**
+ * Gives what the bounds leave a tenant: its own, and those of engagements and tags as far as they lie
+ * in its subnets. All of them lie in a tenant that is bound to nothing.
+ *
+ * @param bounds The bounds of the server.
+ * @param tenant The tenant.
+ * @returns The bounds; one without subnets leaves it nothing.
+ */
+export function boundsWithin(
+  bounds: readonly ScopeBound[],
+  tenant: string,
+): readonly ScopeBound[] {
+  const own = bounds.filter(({ kind, name }) =>
+    kind === "tenant" && name === tenant
+  );
+  const others = bounds.filter(({ kind }) => kind !== "tenant");
+  return [
+    ...others.map((bound) => ({
+      ...bound,
+      subnets: own.reduce(
+        (left, { subnets }) => common(left, subnets),
+        bound.subnets,
+      ),
+    })),
+    ...own,
+  ];
+}
+
+/** What is in both: of two networks that share an address one lies in the other. */
+function common(some: readonly string[], others: readonly string[]): string[] {
+  const both = some.flatMap((one) =>
+    others.flatMap((other) =>
+      liesIn(one, other) ? [one] : liesIn(other, one) ? [other] : []
+    )
+  );
+  return [...new Set(both)];
+}
+
+function liesIn(inner: string, outer: string): boolean {
+  const [a, b] = [blockOf(inner), blockOf(outer)];
+  return a !== null && b !== null && contains(b, a);
+}
+
+function blockOf(text: string): Block | null {
+  return parseNetwork(text) ?? parseAddress(text);
 }
 
 function binds(
@@ -90,18 +140,15 @@ function binds(
   }
 }
 
+/** An engagement has to be named. One that leaves nothing is bound to that already. */
 function missing(
-  { bounds, engagementRequired }: ScopeRules,
+  bounds: readonly ScopeBound[],
   engagement: string | null,
 ): ScopeWithin[] {
-  const names = bounds.flatMap(({ kind, name }) =>
-    kind === "engagement" ? [name] : []
-  );
-  if (
-    !engagementRequired || (engagement !== null && names.includes(engagement))
-  ) {
-    return [];
-  }
+  const engagements = bounds.filter(({ kind }) => kind === "engagement");
+  if (engagements.some(({ name }) => name === engagement)) return [];
+  const names = engagements.filter(({ subnets }) => subnets.length > 0)
+    .map(({ name }) => name);
   return [{
     subnets: [],
     why: names.length === 0

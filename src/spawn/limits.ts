@@ -25,13 +25,16 @@ export type LimitName = keyof Limits;
  *
  * @param limits The limits.
  * @param egressGuard Whether the child may run only where the egress guard filters its packets.
+ * @param server The process id of the launcher's parent. Without this parent it starts nothing.
  * @returns The variables: the child's whole environment.
  */
 export function limitEnvironment(
   limits: Limits,
   egressGuard: boolean,
+  server: number,
 ): Record<string, string> {
   return {
+    SANDBOX_SERVER: String(server),
     SANDBOX_CPU_SECONDS: String(limits.cpuSeconds),
     SANDBOX_ADDRESS_SPACE_BYTES: String(limits.addressSpaceBytes),
     SANDBOX_FILE_SIZE_BYTES: String(limits.fileBytes),

@@ -9,9 +9,9 @@
  * SIGKILL after a grace period, and the promise resolves only after the kernel has said that the
  * process is gone.
  *
- * The program is a launcher: it puts the scanner into its sandbox, and ends with everything that the
- * scanner started, also when this process is killed. What a sandbox holds is argued in
- * `sandbox/MODE/launch`.
+ * The program is a launcher: it puts the scanner into its sandbox, ends with everything that the
+ * scanner started, also when this process is killed, and says last how much processor time all of it
+ * took. What a sandbox holds is argued in `sandbox/MODE/launch`.
  *
  * The working directory is `/proc`: a tool that drops a file where it stands (masscan's
  * `paused.conf` when a terminal's Ctrl-C reaches it) fails to, even as root.
@@ -27,12 +27,17 @@ import { AppError } from "@/error/app_error.ts";
 import { Argv } from "./argv.ts";
 import { Ends } from "./ends.ts";
 import { type Exit, signalOf } from "./exit.ts";
+import { launchedIn } from "./launcher.ts";
 import { limitEnvironment, limitReached, type Limits } from "./limits.ts";
+import { Usage } from "./usage.ts";
 
 /** Bytes of each end of stderr that are looked at for the reason of an end. */
 const REASON_BYTES = 4_096;
 
-/** Exit code of a launcher that starts nothing, and what it then says first. */
+/**
+ * Exit code of a launcher that starts nothing, and what it then says first. A scanner can do the same, but
+ * behind a scanner comes the launcher's record.
+ */
 const LAUNCHER_REFUSED = 125;
 const REFUSAL = "sandbox: ";
 
@@ -50,7 +55,10 @@ export const REFUSALS: readonly string[] = [
   "runsc 20221219 cannot do service detection or scripts; it takes a newer one",
 ];
 
-/** Time between SIGTERM and SIGKILL: small enough that a cancel is done within a second. */
+/**
+ * Time between SIGTERM and SIGKILL: small enough that a cancel is done within a second, and longer than a
+ * launcher leaves a scanner (`sandbox/supervise`), so that it can say what it counted.
+ */
 const KILL_GRACE_MS = 500;
 
 /** How long output is still read after the process itself is gone: a grandchild may hold the pipe. */
@@ -94,16 +102,28 @@ export interface SpawnOptions {
   readonly settled?: () => boolean;
 }
 
+/** The end of a child, and what it cost. */
+export interface Ended {
+  readonly exit: Exit;
+  /**
+   * Seconds on a processor, of the child and all that it started. Of a child that had to be killed, or
+   * that no launcher started, nobody knows them: then it is the seconds that it lived.
+   */
+  readonly cpuSeconds: number;
+}
+
 /**
  * Runs a program to its end.
  *
  * @param options What to run, within which limits, and where its output goes.
- * @returns How it ended; by then the process is gone.
+ * @returns How it ended and what it cost; by then the process is gone.
  * @throws {AppError} `tool_unavailable` if it or its sandbox cannot be started, `internal` if it cannot
  * be ended.
  */
-export async function spawn(options: SpawnOptions): Promise<Exit> {
-  if (options.signal.aborted) return { kind: "cancelled" };
+export async function spawn(options: SpawnOptions): Promise<Ended> {
+  if (options.signal.aborted) {
+    return { exit: { kind: "cancelled" }, cpuSeconds: 0 };
+  }
   const child = start(options);
   const startedAt = performance.now();
   const ending = new Ending(child);
@@ -117,27 +137,36 @@ export async function spawn(options: SpawnOptions): Promise<Exit> {
   }, SETTLED_POLL_MS);
   options.signal.addEventListener("abort", cancel, { once: true });
   const overflow = () => ending.begin({ kind: "output_limit" });
-  const out = pump(
-    child.stdout,
-    options.outputBytesMax,
-    options.stdout,
-    overflow,
-  );
   const reason = new Ends(REASON_BYTES);
-  const err = pump(
-    child.stderr,
-    options.outputBytesMax,
-    (bytes) => {
-      reason.add(bytes);
-      options.stderr(bytes);
-    },
-    overflow,
-  );
+  const takeStderr = (bytes: Uint8Array) => {
+    reason.add(bytes);
+    options.stderr(bytes);
+  };
+  // The record comes behind everything, past the cap too.
+  const usage = new Usage(capped(options.outputBytesMax, takeStderr, overflow));
+  const pumps = [
+    pump(
+      child.stdout,
+      capped(options.outputBytesMax, options.stdout, overflow),
+    ),
+    pump(child.stderr, (bytes) => usage.add(bytes)),
+  ];
   try {
     const status = await ending.reaped();
-    await drain([out, err]);
+    const isWhole = await drain(pumps);
     const livedMs = performance.now() - startedAt;
-    return ending.exit ?? exitOf(status, reason.text(), livedMs, options);
+    const said = usage.end();
+    // A launcher that was killed did not write it, and what was not read to its end may not be the end.
+    const isVouchedFor = isWhole && status.signal === null &&
+      launchedIn(options.program) !== "bare";
+    return {
+      exit: ending.exit ?? exitOf(status, {
+        stderr: reason.text(),
+        livedMs,
+        isRecorded: said !== null,
+      }, options),
+      cpuSeconds: (isVouchedFor ? said : null) ?? livedMs / 1_000,
+    };
   } finally {
     clearTimeout(deadline);
     clearInterval(poll);
@@ -150,7 +179,7 @@ function start(options: SpawnOptions): Deno.ChildProcess {
     return new Deno.Command(options.program, {
       args: [...Argv.tokensOf(options.argv)],
       clearEnv: true,
-      env: limitEnvironment(options.limits, options.egressGuard),
+      env: limitEnvironment(options.limits, options.egressGuard, Deno.pid),
       detached: options.ownSession ?? true,
       cwd: WORKING_DIRECTORY,
       stdin: "null",
@@ -170,18 +199,33 @@ function start(options: SpawnOptions): Deno.ChildProcess {
   }
 }
 
-/** Judges the end of a child that ended by itself. */
+/** What is known of a child that ended. */
+interface Traces {
+  /** Both ends of its stderr. */
+  readonly stderr: string;
+  readonly livedMs: number;
+  /** Whether it ended with a record, which a launcher that refuses to start anything does not write. */
+  readonly isRecorded: boolean;
+}
+
+/**
+ * Judges the end of a child that ended by itself.
+ *
+ * A scanner that was taken over can end as one that its sandbox could not start (126, or the words of
+ * `bwrap`): who started it cannot see from outside how far the start came. It gains an error that sends
+ * the operator to the doctor, and loses its report; the words of a refusal it cannot put into it.
+ */
 function exitOf(
   status: Deno.CommandStatus,
-  stderr: string,
-  livedMs: number,
+  traces: Traces,
   { argv, limits }: SpawnOptions,
 ): Exit {
+  const { stderr, livedMs, isRecorded } = traces;
   if (status.success) return { kind: "exited", code: 0, signal: null };
-  if (isLaunchFailure(status.code, stderr)) {
-    const refusal = REFUSALS.find((one) =>
-      stderr.startsWith(`${REFUSAL}${one}\n`)
-    );
+  if (isLaunchFailure(status.code, traces)) {
+    const refusal = isRecorded
+      ? undefined
+      : REFUSALS.find((one) => stderr.startsWith(`${REFUSAL}${one}\n`));
     throw new AppError(
       "tool_unavailable",
       `Cannot start "${argv.toJSON()[0]}": ${
@@ -199,8 +243,12 @@ function exitOf(
 }
 
 /** Whether the launcher or what it starts the scanner with failed, and not the scanner. */
-function isLaunchFailure(code: number, stderr: string): boolean {
-  return code === LAUNCHER_REFUSED && stderr.startsWith(REFUSAL) ||
+function isLaunchFailure(
+  code: number,
+  { stderr, isRecorded }: Traces,
+): boolean {
+  const isRefused = code === LAUNCHER_REFUSED && !isRecorded;
+  return isRefused && stderr.startsWith(REFUSAL) ||
     NOT_STARTED.includes(code) ||
     /^(?:bwrap|setpriv|prlimit|nsenter|runsc): /.test(stderr);
 }
@@ -270,33 +318,43 @@ interface Pump {
 
 function pump(
   stream: ReadableStream<Uint8Array>,
-  bytesMax: number,
   take: (bytes: Uint8Array) => void,
-  overflow: () => void,
 ): Pump {
   const reader = stream.getReader();
-  let left = bytesMax;
   const done = (async () => {
     for (;;) {
       const { value, done } = await reader.read();
       if (done) return;
-      const kept = value.byteLength > left ? value.subarray(0, left) : value;
-      left -= kept.byteLength;
-      if (kept.byteLength > 0) take(kept);
-      // Reading goes on after the cap, into nothing, so that the child is not held in a write.
-      if (kept.byteLength < value.byteLength) overflow();
+      take(value);
     }
   })();
   return { done, stop: () => reader.cancel() };
 }
 
-async function drain(pumps: readonly Pump[]): Promise<void> {
-  const late = Promise.withResolvers<void>();
-  const timer = setTimeout(() => late.resolve(), DRAIN_MS);
-  await Promise.race([
-    Promise.all(pumps.map((pump) => pump.done)),
+/** Hands a stream on up to a cap. What comes after it goes nowhere, so that no child is held in a write. */
+function capped(
+  bytesMax: number,
+  take: (bytes: Uint8Array) => void,
+  overflow: () => void,
+): (bytes: Uint8Array) => void {
+  let left = bytesMax;
+  return (bytes) => {
+    const kept = bytes.byteLength > left ? bytes.subarray(0, left) : bytes;
+    left -= kept.byteLength;
+    if (kept.byteLength > 0) take(kept);
+    if (kept.byteLength < bytes.byteLength) overflow();
+  };
+}
+
+/** Waits for what is still to be read, and tells whether that was all. */
+async function drain(pumps: readonly Pump[]): Promise<boolean> {
+  const late = Promise.withResolvers<boolean>();
+  const timer = setTimeout(() => late.resolve(false), DRAIN_MS);
+  const isWhole = await Promise.race([
+    Promise.all(pumps.map((pump) => pump.done)).then(() => true),
     late.promise,
   ]);
   clearTimeout(timer);
   await Promise.all(pumps.map((pump) => pump.stop()));
+  return isWhole;
 }

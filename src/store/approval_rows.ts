@@ -44,6 +44,7 @@ export interface StoredApproval extends OfTenant {
   readonly arguments: Readonly<Record<string, unknown>>;
   readonly digest: string;
   readonly policies: readonly string[];
+  readonly demands: readonly string[];
   readonly byClientUser: boolean;
   /** Times in milliseconds since the epoch. */
   readonly requestedAt: number;
@@ -283,6 +284,7 @@ function rowOfApproval(approval: StoredApproval): ApprovalTable {
     arguments: JSON.stringify(approval.arguments),
     digest: parseLabel(approval.digest, "request digest"),
     policies: JSON.stringify(approval.policies),
+    demands: JSON.stringify(approval.demands),
     by_client_user: Number(approval.byClientUser),
     requested_at: Math.round(approval.requestedAt),
     expires_at: Math.round(approval.expiresAt),
@@ -309,6 +311,7 @@ function approvalOf(row: Selectable<ApprovalTable>): StoredApproval {
     arguments: JSON.parse(row.arguments),
     digest: row.digest,
     policies: JSON.parse(row.policies),
+    demands: JSON.parse(row.demands),
     byClientUser: row.by_client_user === 1,
     requestedAt: row.requested_at,
     expiresAt: row.expires_at,

@@ -19,6 +19,25 @@ export interface StoredCaller {
 
 /** Who asked for a scan. */
 export interface AskedBy extends StoredCaller {
-  /** Whether a second person has agreed to it. */
-  readonly approved: boolean;
+  /**
+   * What a second person's word answers: the policies that demanded it, each as it was worded then. It
+   * is empty if none did. A policy that demands it later, or in other words, is not among them.
+   */
+  readonly answered: readonly string[];
+  /** The request for approval that the scan uses up, or null if it needed none. */
+  readonly approval: string | null;
+}
+
+/**
+ * Reads who asked. What an earlier version kept has less in it, and then no policy counts as answered:
+ * where one demands a second person, somebody has to ask again.
+ *
+ * @param text What is kept, as JSON.
+ * @returns Who asked.
+ */
+export function parseAskedBy(text: string): AskedBy {
+  const { kind, subject, roles, answered = [], approval = null }:
+    & StoredCaller
+    & Partial<AskedBy> = JSON.parse(text);
+  return { kind, subject, roles, answered, approval };
 }

@@ -52,14 +52,24 @@ export function readCursor<const T extends readonly KeyPart[]>(
       (typeof part !== "string" || !part.includes("\u0000"))
     );
   if (!fits) {
-    throw new AppError(
-      "invalid_arguments",
-      "Cannot go on from that cursor: it is none that this list gave; leave it out to begin at the start",
-    );
+    throw noCursor();
   }
   return key as unknown as {
     [K in keyof T]: T[K] extends string ? string : number;
   };
+}
+
+/**
+ * What is said of a cursor that is none: to begin again without a word would have a client whose cursor
+ * was damaged read the same page for ever.
+ *
+ * @returns `invalid_arguments`.
+ */
+export function noCursor(): AppError {
+  return new AppError(
+    "invalid_arguments",
+    "Cannot go on from that cursor: it is none that this list gave; leave it out to begin at the start",
+  );
 }
 
 /**

@@ -64,6 +64,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { version: 5, name: "tenants", statements: tenants, replacesTables: true },
   { version: 6, name: "api keys", statements: apiKeys },
   { version: 7, name: "approvals", statements: approvals },
+  { version: 8, name: "what approvals answer", statements: demands },
 ];
 
 function scans(kind: DatabaseKind): readonly string[] {
@@ -370,5 +371,13 @@ function approvals(kind: DatabaseKind): readonly string[] {
     "create index approvals_digest on approvals (tenant, digest, id)",
     `create index approvals_pending on approvals (expires_at, id)
       where status = 'pending'`,
+  ];
+}
+
+/** What was approved before answers no policy of today: nobody knows how they were worded then. */
+function demands(kind: DatabaseKind): readonly string[] {
+  const { text } = DIALECTS[kind];
+  return [
+    `alter table approvals add column demands ${text} not null default '[]'`,
   ];
 }

@@ -7,7 +7,7 @@ import { noScan } from "./no_scan.ts";
 import { type Selectable, sql, type Updateable } from "kysely";
 import { AppError } from "@/error/app_error.ts";
 import type { ToolName } from "@/tools/tool.ts";
-import type { AskedBy } from "./asked_by.ts";
+import { parseAskedBy } from "./asked_by.ts";
 import { limitOf, pageOf, readCursor, writeCursor } from "./cursor.ts";
 import type { Link, Read, Write } from "./link.ts";
 import { parseLabel, parseTags, parseWhole, storable } from "./plain_text.ts";
@@ -525,7 +525,7 @@ export function scanOf(row: Selectable<ScanTable>): StoredScan {
     engagement: row.engagement,
     tags: JSON.parse(row.tags),
     client: row.client === "" ? null : row.client,
-    askedBy: json(row.asked_by) as AskedBy | null,
+    askedBy: row.asked_by === null ? null : parseAskedBy(row.asked_by),
     idempotencyKey: row.idempotency_key,
     requestDigest: row.request_digest,
     rawBytes: row.raw_bytes,

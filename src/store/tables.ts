@@ -190,6 +190,7 @@ export interface ApprovalTable {
   arguments: string;
   digest: string;
   policies: string;
+  demands: string;
   by_client_user: number;
   requested_at: number;
   expires_at: number;

@@ -75,7 +75,7 @@ function dispatcher(): Dispatcher {
     metrics: new Metrics({ tools: TOOL_NAMES, wallNow: Date.now }),
     // What an entry of the audit log costs is the disk's to say.
     audit: { append: () => Promise.resolve() },
-    live: { tell: () => {} },
+    live: { tell: () => {}, isWatched: () => false, tellOutput: () => {} },
     quotas: quotasOf(),
     approvals: {
       ask: () => Promise.reject(new Error("Cannot measure: it was asked for")),

@@ -24,7 +24,7 @@ async function scanMs(program: string): Promise<number> {
   const { code, stderr } = await new Deno.Command(program, {
     args: SCAN,
     clearEnv: true,
-    env: limitEnvironment(LIMITS, false),
+    env: limitEnvironment(LIMITS, false, Deno.pid),
     stdin: "null",
   }).output();
   if (code !== 0) {

@@ -21,16 +21,20 @@ interface Code {
   readonly challenge: string;
   readonly resource: string;
   readonly redirect: string;
+  /** What the user agreed to; null where tokens say nothing of scopes. */
+  readonly scope: string | null;
 }
 
 /**
  * Starts one; its user agrees to everything. Needs `--allow-net=127.0.0.1`.
  *
  * @param claims What tokens say besides issuer, audience, subject and expiry.
+ * @param grant What the user agrees to of the scopes that are asked for. Left out, tokens have none.
  * @returns The issuer.
  */
 export async function serveIssuer(
   claims: Readonly<Record<string, unknown>>,
+  grant: ((asked: string) => string) | null = null,
 ): Promise<ServedIssuer> {
   const pair = await makePair("e2e");
   const asked: string[] = [];
@@ -52,13 +56,20 @@ export async function serveIssuer(
             { status: 201 },
           );
         case "/authorize":
-          return agree(searchParams, codes);
+          return agree(
+            searchParams,
+            grant?.(searchParams.get("scope") ?? "") ?? null,
+            codes,
+          );
         case "/token": {
           const code = await redeem(await request.formData(), codes);
           if (code === null) {
             return Response.json({ error: "invalid_grant" }, { status: 400 });
           }
-          const token = new SignJWT({ ...claims, client_id: "e2e-client" })
+          const { scope } = code;
+          const scoped = scope === null ? {} : { scope };
+          const named = { ...claims, ...scoped, client_id: "e2e-client" };
+          const token = new SignJWT(named)
             .setProtectedHeader({ alg: "ES256", kid: "e2e" })
             .setIssuer(url)
             .setSubject("alice")
@@ -69,6 +80,7 @@ export async function serveIssuer(
             access_token: await token.sign(pair.privateKey),
             token_type: "Bearer",
             expires_in: 300,
+            ...scoped,
           });
         }
         default:
@@ -101,13 +113,18 @@ function metadataOf(url: string): object {
 }
 
 /** Sends the user back to the client with a code. */
-function agree(asked: URLSearchParams, codes: Map<string, Code>): Response {
+function agree(
+  asked: URLSearchParams,
+  scope: string | null,
+  codes: Map<string, Code>,
+): Response {
   const code = crypto.randomUUID();
   const redirect = asked.get("redirect_uri") ?? "";
   codes.set(code, {
     challenge: asked.get("code_challenge") ?? "",
     resource: asked.get("resource") ?? "",
     redirect,
+    scope,
   });
   const back = new URL(redirect);
   back.searchParams.set("code", code);

@@ -15,12 +15,25 @@ import { UnauthorizedError as UnauthorizedV1 } from "@modelcontextprotocol/sdk/c
 // @ts-types="npm:@modelcontextprotocol/sdk@1.32.2/client"
 import { Client as ClientV1 } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport as HttpV1 } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
+import { verifies } from "../requirements.ts";
 import { HttpServer } from "../support/http.ts";
 import { type ServedIssuer, serveIssuer } from "./issuer.ts";
 import { freePort } from "../support/network.ts";
 import type { PeerName } from "./peer.ts";
 
 const CLIENT = { name: "e2e", version: "1.0.0" };
+
+/** A call that sends nothing to anybody, and needs the scope of a scan. */
+const PLAN = {
+  name: "nmap",
+  arguments: { target: "127.0.0.1", ports: "22", plan: true },
+};
+
+const GENERATIONS = [
+  "v1 at 2025-11-25",
+  "v2 at 2025-11-25",
+  "v2 at 2026-07-28",
+] as const;
 
 /** The SDKs' HTTP clients leave requests behind when they close. */
 const OPTIONS = { sanitizeOps: false, sanitizeResources: false } as const;
@@ -35,8 +48,12 @@ const WAY_IN = [
   "POST server/mcp 200",
 ];
 
-/** A server and the issuer that it trusts. */
-async function start(): Promise<
+/**
+ * A server and the issuer that it trusts.
+ *
+ * @param grant What the user agrees to of the scopes that are asked for.
+ */
+async function start(grant?: (asked: string) => string): Promise<
   AsyncDisposable & {
     readonly server: HttpServer;
     readonly issuer: ServedIssuer;
@@ -44,7 +61,7 @@ async function start(): Promise<
 > {
   await using stack = new AsyncDisposableStack();
   const issuer = stack.use(
-    await serveIssuer({ tenant: "default", roles: ["operator"] }),
+    await serveIssuer({ tenant: "default", roles: ["operator"] }, grant),
   );
   const port = String(freePort());
   const server = stack.use(
@@ -66,6 +83,8 @@ async function start(): Promise<
 class User {
   /** Where the issuer sent the user back to. */
   back: URL | null = null;
+  /** The scopes that were asked for, each time. */
+  readonly asked: string[] = [];
   #kept = new Map<string, unknown>();
 
   /** The client's side of it; the generations differ in their types alone. */
@@ -90,6 +109,7 @@ class User {
       discoveryState: () => kept.get("discovery") as undefined,
       saveDiscoveryState: (state) => void kept.set("discovery", state),
       redirectToAuthorization: async (url) => {
+        this.asked.push(url.searchParams.get("scope") ?? "");
         const answer = await fetch(url, { redirect: "manual" });
         await answer.body?.cancel();
         this.back = new URL(answer.headers.get("location") ?? "");
@@ -98,10 +118,18 @@ class User {
   }
 }
 
+const NOTHING = new URLSearchParams();
+
+function isUnauthorized(error: unknown): boolean {
+  return error instanceof UnauthorizedError || error instanceof UnauthorizedV1;
+}
+
 interface Attempt {
   connect(): Promise<unknown>;
   finishAuth(back: URLSearchParams): Promise<void>;
   tools(): Promise<readonly { readonly name: string }[]>;
+  /** Whether a plan of a scan came. */
+  plan(): Promise<boolean>;
   close(): Promise<void>;
 }
 
@@ -118,6 +146,7 @@ function attempt(
       connect: () => client.connect(transport),
       finishAuth: (back) => transport.finishAuth(back.get("code") ?? ""),
       tools: async () => (await client.listTools()).tools,
+      plan: async () => (await client.callTool(PLAN)).isError !== true,
       close: () => client.close(),
     };
   }
@@ -132,6 +161,7 @@ function attempt(
     connect: () => client.connect(transport),
     finishAuth: (back) => transport.finishAuth(back),
     tools: async () => (await client.listTools()).tools,
+    plan: async () => (await client.callTool(PLAN)).isError !== true,
     close: () => client.close(),
   };
 }
@@ -143,13 +173,7 @@ Deno.test(
     await using running = await start();
     const { server, issuer } = running;
     const url = new URL(`${server.url}/mcp`);
-    for (
-      const name of [
-        "v1 at 2025-11-25",
-        "v2 at 2025-11-25",
-        "v2 at 2026-07-28",
-      ] as const
-    ) {
+    for (const name of GENERATIONS) {
       await t.step({
         name,
         ...OPTIONS,
@@ -172,12 +196,7 @@ Deno.test(
             },
           };
           const first = attempt(name, url, options);
-          await assert.rejects(
-            first.connect(),
-            (error) =>
-              error instanceof UnauthorizedError ||
-              error instanceof UnauthorizedV1,
-          );
+          await assert.rejects(first.connect(), isUnauthorized);
           assert.equal(user.back?.pathname, "/callback");
           await first.finishAuth(user.back.searchParams);
           await first.close();
@@ -187,6 +206,45 @@ Deno.test(
           const tools = await second.tools();
           assert.deepEqual(tools[0]?.name, "nmap");
           await second.close();
+        },
+      });
+    }
+  },
+);
+
+Deno.test(
+  "a client whose token lacks a scope asks for it, and makes its call again",
+  OPTIONS,
+  async (t) => {
+    verifies("mcp.scope_challenge");
+    let first = true;
+    // The first time the user lets it read and no more.
+    await using running = await start((asked) => first ? "read" : asked);
+    const url = new URL(`${running.server.url}/mcp`);
+    for (const name of GENERATIONS) {
+      await t.step({
+        name,
+        ...OPTIONS,
+        fn: async () => {
+          first = true;
+          const user = new User();
+          const options = { authProvider: user.provider, fetch };
+          const stranger = attempt(name, url, options);
+          await assert.rejects(stranger.connect(), isUnauthorized);
+          await stranger.finishAuth(user.back?.searchParams ?? NOTHING);
+          await stranger.close();
+
+          const reader = attempt(name, url, options);
+          await reader.connect();
+          const shown = await reader.tools();
+          assert.ok(!shown.some((tool) => tool.name === "nmap"));
+          first = false;
+          // The user is asked again, and has to come back.
+          await assert.rejects(reader.plan(), isUnauthorized);
+          assert.ok(user.asked.at(-1)?.split(" ").includes("scan:nmap"));
+          await reader.finishAuth(user.back?.searchParams ?? NOTHING);
+          assert.equal(await reader.plan(), true);
+          await reader.close();
         },
       });
     }

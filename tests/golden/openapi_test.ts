@@ -52,6 +52,24 @@ function* objectsIn(value: unknown, way = "#"): Generator<[string, Plain]> {
   }
 }
 
+Deno.test("what takes a body says that it may be too long, in another form or one too many", () => {
+  verifies("http.body.form");
+  const paths = document["paths"] as Readonly<Record<string, Plain>>;
+  const silent = Object.entries(paths).flatMap(([path, item]) =>
+    Object.entries(item).flatMap(([method, of]) => {
+      const { requestBody, responses = {} } = of as {
+        readonly requestBody?: unknown;
+        readonly responses?: Plain;
+      };
+      return requestBody === undefined
+        ? []
+        : ["413", "415", "503"].filter((status) => !(status in responses))
+          .map((status) => `${method} ${path} ${status}`);
+    })
+  );
+  assert.deepEqual(silent, []);
+});
+
 Deno.test("the OpenAPI document is the one that is kept", async () => {
   verifies("http.openapi.golden");
   const kept = await Deno.readTextFile(
@@ -89,7 +107,7 @@ Deno.test("every operation has an id of its own, a summary, tags and its securit
     const open = name.startsWith("get /health");
     assert.deepEqual(security, open ? [] : [{ bearer: [] }], name);
   }
-  assert.equal(ids.size, 39);
+  assert.equal(ids.size, 40);
 });
 
 Deno.test("every operation declares exactly the parameters of its path", () => {
@@ -133,6 +151,14 @@ Deno.test("every operation that needs credentials may answer 401, 403 and 429", 
       assert.ok(statuses.includes(status), `${name} ${status}`);
     }
   }
+});
+
+Deno.test("the document sends nobody to a tool or a resource of MCP", () => {
+  verifies("http.openapi.golden");
+  const text = documentText();
+  const words =
+    /scan_(?:status|results|list|diff|cancel)\b|(?:policy|scan|server):\/\//;
+  assert.equal(words.exec(text)?.[0], undefined);
 });
 
 function hasExample(media: unknown): boolean {

@@ -20,6 +20,7 @@ const PINNED = [
   ["mcp_queue_held", "gauge", "tool"],
   ["mcp_queue_waiting", "gauge", "tool"],
   ["mcp_rate_limited_total", "counter", "policy"],
+  ["mcp_scanner_cpu_seconds_total", "counter", "tool"],
   ["mcp_tenant_queue_held", "gauge", "tenant"],
   ["mcp_tenant_queue_waiting", "gauge", "tenant"],
   ["mcp_tenant_quota_limit", "gauge", "quota,tenant"],

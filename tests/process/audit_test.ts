@@ -582,3 +582,18 @@ Deno.test("the log and its key are for their owner only", async () => {
     assert.equal(await modeOf(name), 0o600, name);
   }
 });
+
+Deno.test("replace() keeps the old file where what had to come first failed, and is over when it says so", async () => {
+  await using folder = await withTempDir();
+  const files = auditFolder(folder.path);
+  const old = new Uint8Array(4_096).fill(1);
+  await files.replace("head", old);
+  for (let turn = 0; turn < 20; turn++) {
+    const failed = Promise.reject(new Error("the lines are not there"));
+    const late = new Uint8Array(8_388_608).fill(2);
+    await assert.rejects(files.replace("head", late, failed), /the lines/);
+    assert.deepEqual(await files.read("head", 0, 8_192), old);
+    await files.replace("head", old);
+    assert.deepEqual(await files.read("head", 0, 8_192), old);
+  }
+});

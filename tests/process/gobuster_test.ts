@@ -69,7 +69,7 @@ async function run(
   const [argv] = plan.passes;
   if (argv === undefined) throw new Error(JSON.stringify(plan.verdicts));
   const reader = gobuster.reader(request, plan, () => performance.now());
-  const exit = await spawn({
+  const { exit } = await spawn({
     program: PROGRAM,
     argv,
     ...CAGE,

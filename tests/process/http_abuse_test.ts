@@ -10,8 +10,10 @@ import { verifies } from "../requirements.ts";
 import { HttpServer } from "../support/http.ts";
 import { memoryOf } from "../support/processes.ts";
 import { standIn } from "../support/stand_ins.ts";
+import { until } from "./fixtures/lasting.ts";
 import { assertSteady, feelPulse, type Pulse } from "./fixtures/pulse.ts";
 import {
+  bytesOf,
   closeQuietly,
   exchange,
   readWithin,
@@ -20,6 +22,11 @@ import {
 } from "./fixtures/raw_http.ts";
 
 const JSON_TYPE = "Content-Type: application/json\r\n";
+
+const MIB = 1_048_576;
+
+/** What makes a body large that is good otherwise. */
+const PAD = "x".repeat(MIB / 2);
 
 /** What no answer may hold: a place in the source, a path of this machine, the runtime's own words. */
 const INNARDS = /\.ts:\d|\bat (?:async |file:|Object\.)|file:\/\/|hyper|Deno\./;
@@ -401,7 +408,19 @@ Deno.test("bodies are bounded in bytes, depth, time and form, announced or not",
         "a packed body",
         `${json}Content-Encoding: gzip\r\nContent-Length: 4\r\n`,
         "\x1f\x8b\x08\x00",
-        [400, 415],
+        [415],
+      ],
+      [
+        "a body that is said to be packed",
+        `${json}Content-Encoding: br\r\nContent-Length: 22\r\n`,
+        '{"target":"127.0.0.1"}',
+        [415],
+      ],
+      [
+        "another charset",
+        `${victim.authorized}Content-Type: application/json; charset=utf-16\r\nContent-Length: 22\r\n`,
+        '{"target":"127.0.0.1"}',
+        [415],
       ],
     ] as const
   ) {
@@ -419,6 +438,138 @@ Deno.test("bodies are bounded in bytes, depth, time and form, announced or not",
   }
   const { resident } = await memoryOf(victim.server.pid);
   assert.ok(resident - before.resident < 128 * 1024 * 1024);
+  await victim.survived();
+});
+
+/** A request whose body of a megabyte is announced and not there yet. */
+function longRequest(port: number, key: string): string {
+  return requestText({
+    ...{ line: "POST /mcp", port },
+    lines: `Authorization: Bearer ${key}\r\n${JSON_TYPE}` +
+      `Accept: application/json, text/event-stream\r\nContent-Length: ${MIB}\r\n`,
+  });
+}
+
+/** Opens so many connections and sends each the same, a few at a time. */
+async function connections(
+  port: number,
+  count: number,
+  text: string,
+): Promise<Deno.Conn[]> {
+  const bytes = bytesOf(text);
+  const opened: Deno.Conn[] = [];
+  while (opened.length < count) {
+    opened.push(
+      ...await Promise.all(Array.from({ length: 50 }, async () => {
+        const connection = await Deno.connect({ hostname: "127.0.0.1", port });
+        await writeBytes(connection, bytes);
+        return connection;
+      })),
+    );
+  }
+  return opened;
+}
+
+Deno.test("500 bodies that lack their last byte hold little, and another client's come through", async () => {
+  verifies("http.abuse.bodies");
+  verifies("http.body.budget");
+  await using victim = await Victim.start();
+  const { server, port, key } = victim;
+  const other = await server.key({ roles: ["viewer"], name: "other" });
+  const send = (key: string) =>
+    server.ask("/mcp", {
+      key,
+      headers: { accept: "application/json, text/event-stream" },
+      body: { jsonrpc: "2.0", id: 1, method: "ping", params: { pad: PAD } },
+    });
+  const before = await memoryOf(server.pid);
+  const text = longRequest(port, key) + " ".repeat(MIB - 1);
+  const held = await connections(port, 500, text);
+  // It has no session: read to its end, and refused for that alone.
+  assert.equal((await send(other.secret)).status, 400);
+  const { peak } = await memoryOf(server.pid);
+  const grown = peak - before.resident;
+  assert.ok(grown < 320 * MIB, `${grown} bytes more`);
+  const buffer = new Uint8Array(4_096);
+  let refused = 0;
+  for (const connection of held) {
+    const count = await readWithin(connection, buffer, 20);
+    const told = new TextDecoder().decode(buffer.subarray(0, count ?? 0));
+    if (!told.startsWith("HTTP/1.1 503 ")) continue;
+    refused += 1;
+    assert.match(told, /^retry-after: 2\r$/im);
+    assert.match(told, /"code":"queue_full"/);
+  }
+  assert.ok(refused > 400, `${refused} were refused`);
+  for (const connection of held) closeQuietly(connection);
+  // What they held is given back: the client that did it is served again.
+  await until("room", async () => (await send(key)).status === 400);
+  await victim.survived();
+});
+
+Deno.test("bodies that come byte by byte hold no more than they have", async () => {
+  verifies("http.abuse.bodies");
+  await using victim = await Victim.start();
+  const { server, port, key } = victim;
+  const before = await memoryOf(server.pid);
+  const slow = await connections(port, 100, longRequest(port, key));
+  for (let round = 0; round < 200; round++) {
+    await Promise.all(slow.map((connection) => writeBytes(connection, " ")));
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  const { peak } = await memoryOf(server.pid);
+  const grown = peak - before.resident;
+  assert.ok(grown < 160 * MIB, `${grown} bytes more for 20 KB`);
+  for (const connection of slow) closeQuietly(connection);
+  await victim.survived();
+});
+
+Deno.test("a client that says too much at once on its socket is told why it is closed", async () => {
+  verifies("http.socket.parting");
+  await using victim = await Victim.start();
+  const url = `${victim.server.url.replace("http", "ws")}/ws`;
+  for (
+    const [name, messages, expected] of [
+      ["malformed", Array(12).fill("{"), 1008],
+      ["much that is malformed", Array(40).fill("{"), 1008],
+      ["too many", Array(900).fill('{"type":"ping"}'), 1008],
+      ["binary", Array(12).fill(new Uint8Array(8)), 1003],
+      ["too long", Array(12).fill("x".repeat(20_000)), 1009],
+    ] as const
+  ) {
+    const socket = new WebSocket(url, {
+      headers: { authorization: `Bearer ${victim.key}` },
+    });
+    const closed = new Promise<CloseEvent>((resolve) =>
+      socket.onclose = resolve
+    );
+    socket.onopen = () => {
+      for (const message of messages) socket.send(message);
+    };
+    const { code, wasClean } = await closed;
+    assert.deepEqual([code, wasClean], [expected, true], name);
+  }
+  await victim.survived();
+});
+
+Deno.test("a client that never stops talking on its socket is cut off", async () => {
+  verifies("http.socket.parting");
+  await using victim = await Victim.start();
+  const socket = new WebSocket(
+    `${victim.server.url.replace("http", "ws")}/ws`,
+    { headers: { authorization: `Bearer ${victim.key}` } },
+  );
+  const closed = new Promise((resolve) => socket.onclose = resolve);
+  // Being cut off in the midst of a message is an error to its client.
+  socket.onerror = (event) => event.preventDefault();
+  await new Promise((resolve) => socket.onopen = resolve);
+  const talking = setInterval(() => {
+    if (socket.readyState === WebSocket.OPEN) socket.send("{");
+  }, 2);
+  const began = performance.now();
+  await closed;
+  clearInterval(talking);
+  assert.ok(performance.now() - began < 10_000);
   await victim.survived();
 });
 

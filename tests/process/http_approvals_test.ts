@@ -8,6 +8,7 @@ import { DatabaseSync } from "node:sqlite";
 import { LineTransport } from "@/mcp/line_transport.ts";
 import { verifies } from "../requirements.ts";
 import { HttpFolder, HttpServer, type TestKey } from "../support/http.ts";
+import { startPostgres } from "../support/postgres.ts";
 import { prepareServer, withFolders } from "../support/server.ts";
 import { ROOT } from "../support/task.ts";
 import { copyStandIn, type StandInCopy } from "../support/stand_ins.ts";
@@ -24,6 +25,8 @@ import {
   command,
   decide,
   ended,
+  type Entry,
+  letGo,
   PRODUCTION,
   scan,
   scansOf,
@@ -277,7 +280,7 @@ Deno.test("a denied request stays denied however often it is asked, until its ti
 });
 
 Deno.test("a request that nobody decided in time is expired: not granted, not used, asked anew", async () => {
-  verifies("approvals.expiry");
+  verifies("approvals.expiry", "approvals.expiry_recorded");
   await using copy = await copyStandIn("canned");
   await using folder = await HttpFolder.make();
   const options = {
@@ -306,6 +309,25 @@ Deno.test("a request that nobody decided in time is expired: not granted, not us
   assert.equal(shown.json.status, "expired");
   assert.notEqual(await askFor(later, asker), id);
   assert.deepEqual(await scansOf(copy), []);
+
+  const [admin] = await later.keys([{ tenant: "red", roles: ["admin"] }]);
+  const { json: page } = await later.ask("/v1/audit?kind=approval_expired", {
+    key: admin?.secret ?? "",
+  });
+  assert.deepEqual(
+    page.entries.map(({ time: _time, ...entry }: Entry) => entry),
+    [{
+      kind: "approval_expired",
+      tenant: "red",
+      approval_id: id,
+      subject: `key:${asker.id}`,
+      tool: "nmap",
+      target: "127.0.0.1",
+      policies: ["second-person-for-production"],
+    }],
+  );
+  const verified = await command(folder, "audit", ["verify"]);
+  assert.equal(verified.code, 0, verified.text);
 });
 
 Deno.test("of two approvers who decide at once one is heard, and one scan runs", async () => {
@@ -393,6 +415,134 @@ Deno.test("a request outlives its server, and a revoked requester has nothing sc
   assert.equal((await scan(second, team.other, PRODUCTION)).status, 401);
   assert.equal((await scansOf(copy)).length, 1);
   assert.match(second.stderr, /an approved request was not scanned/);
+});
+
+/** What the policies say when an approved scan that waited comes to its turn, and what comes of it. */
+const LATER: readonly (readonly [
+  what: string,
+  stricter: string,
+  code: string | null,
+])[] = [
+  ["nothing has changed", "", null],
+  [
+    "another policy asks for a second person",
+    '@id("stricter") forbid (principal, action in Action::"scan", resource) when { resource.tags.contains("production") } unless { context.approved };',
+    "approval_required",
+  ],
+];
+
+for (const database of ["SQLite", "PostgreSQL"] as const) {
+  for (const [what, stricter, code] of LATER) {
+    Deno.test(`a request, its approval and its queued scan each outlive a server on ${database}, and at its turn ${what}`, async () => {
+      verifies("approvals.durable", "approvals.policies");
+      await using stack = new AsyncDisposableStack();
+      const copy = stack.use(await copyStandIn("slow"));
+      const folder = stack.use(await HttpFolder.make());
+      const postgres = database === "PostgreSQL"
+        ? stack.use(await startPostgres())
+        : null;
+      const options = {
+        folder,
+        path: [copy.path],
+        tenants: TENANTS,
+        policies: await policies(),
+        net: postgres === null ? [] : [`127.0.0.1:${postgres.port}`],
+        env: {
+          MCP_SECURITY_MAX_CONCURRENT_SCANS: "1",
+          ...postgres === null
+            ? {}
+            : { MCP_DATABASE_URL: await postgres.fresh() },
+        },
+      };
+      // It waits for its approval.
+      const first = stack.use(await HttpServer.start(options));
+      const { asker, other, approver } = await teamOf(first);
+      const id = await askFor(first, asker);
+      await first.stop("SIGKILL");
+
+      // It is approved, and waits for its place.
+      const second = stack.use(await HttpServer.start(options));
+      const busy = await scan(second, other, {
+        ...{ target: "127.0.0.2", ports: "22", background: true },
+      });
+      assert.equal(busy.status, 202, busy.text);
+      await until("the scanner", async () => await copy.alive() === 1);
+      const granted = await decide(second, approver, id);
+      const scanId = granted.json.scan_id;
+      assert.deepEqual([granted.status, granted.json.status], [200, "granted"]);
+      const { json: waiting } = await second.ask(`/v1/scans/${scanId}`, {
+        key: asker.secret,
+      });
+      assert.deepEqual([waiting.status, waiting.scan_type], ["queued", null]);
+      await second.stop("SIGKILL");
+      using _open = await letGo(copy, 4);
+
+      // It is its turn.
+      const third = stack.use(
+        await HttpServer.start({
+          ...options,
+          policies: { ...options.policies, "stricter.cedar": stricter },
+        }),
+      );
+      const end = await ended(third, asker, scanId);
+      assert.equal(end.error?.code ?? null, code, JSON.stringify(end));
+      assert.equal(end.status, code === null ? "succeeded" : "failed");
+      const starts = (await scansOf(copy)).filter((line) =>
+        line.includes("127.0.0.1")
+      );
+      assert.equal(starts.length, code === null ? 1 : 0);
+      const again = await scan(third, asker, PRODUCTION);
+      if (code === null) {
+        assert.deepEqual([again.status, again.json.scan_id], [200, scanId]);
+      } else {
+        assert.deepEqual([again.status, again.json.code], [403, code]);
+        assert.notEqual(again.json.approval_id, id);
+      }
+      const { json } = await third.ask(`/v1/approvals/${id}`, {
+        key: asker.secret,
+      });
+      assert.deepEqual([json.status, json.scan_id], ["granted", scanId]);
+    });
+  }
+}
+
+Deno.test("one scan comes of an approval also if the server dies between the scan's row and the approval's", async () => {
+  verifies("approvals.once", "approvals.durable");
+  await using copy = await copyStandIn("slow");
+  await using folder = await HttpFolder.make();
+  const options = {
+    folder,
+    path: [copy.path],
+    tenants: TENANTS,
+    policies: await policies(),
+    env: { MCP_SECURITY_MAX_CONCURRENT_SCANS: "1" },
+  };
+  await using first = await HttpServer.start(options);
+  const { asker, other, approver } = await teamOf(first);
+  const busy = await scan(first, other, {
+    ...{ target: "127.0.0.2", ports: "22", background: true },
+  });
+  assert.equal(busy.status, 202, busy.text);
+  await until("the scanner", async () => await copy.alive() === 1);
+  const id = await askFor(first, asker);
+  const { json: { scan_id: scanId } } = await decide(first, approver, id);
+  assert.match(scanId, /^[0-9a-z]{26}$/);
+  await first.stop("SIGKILL");
+  // The second of the two writes, undone: what a server leaves that dies before it.
+  setApproval(folder, id, "scan_id", null);
+  using _open = await letGo(copy, 4);
+
+  await using second = await HttpServer.start(options);
+  assert.equal((await ended(second, asker, scanId)).status, "succeeded");
+  const again = await scan(second, asker, { ...PRODUCTION, no_cache: true });
+  const { json: used } = await second.ask(`/v1/approvals/${id}`, {
+    key: asker.secret,
+  });
+  assert.deepEqual([again.json.scan_id, used.scan_id], [scanId, scanId]);
+  const starts = (await scansOf(copy)).filter((line) =>
+    line.includes("127.0.0.1")
+  );
+  assert.equal(starts.length, 1);
 });
 
 Deno.test("what was approved under one policy counts for no other, and forbidden stays forbidden", async () => {
@@ -726,11 +876,21 @@ for (const generation of ["v2 at 2026-07-28", "v1 at 2025-11-25"] as const) {
 
 /** Moves the end of a request's time; the least that can be configured is longer than a test. */
 function setExpiry(folder: HttpFolder, id: string, at: number): void {
+  setApproval(folder, id, "expires_at", at);
+}
+
+/** Changes a request's row while no server runs. */
+function setApproval(
+  folder: HttpFolder,
+  id: string,
+  column: "expires_at" | "scan_id",
+  value: number | null,
+): void {
   const database = new DatabaseSync(`${folder.state}/scans.db`);
   try {
     const { changes } = database.prepare(
-      "update approvals set expires_at = ? where id = ?",
-    ).run(at, id);
+      `update approvals set ${column} = ? where id = ?`,
+    ).run(value, id);
     assert.equal(changes, 1);
   } finally {
     database.close();

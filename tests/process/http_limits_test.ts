@@ -6,6 +6,7 @@
  */
 import assert from "node:assert/strict";
 import { verifies } from "../requirements.ts";
+import { Cage, edit } from "../support/cage.ts";
 import { type Answer, HttpServer, type TestKey } from "../support/http.ts";
 import { copyStandIn, standIn } from "../support/stand_ins.ts";
 import {
@@ -247,22 +248,19 @@ Deno.test("a scan that is joined or answered by an earlier one takes nothing of 
   assert.equal((await scansOf(copy)).length, 1);
 });
 
-Deno.test("masscan's packets and the scanners' seconds are bounded too", async () => {
+Deno.test("masscan's packets are bounded too", async () => {
   verifies("http.quotas");
-  await using copy = await copyStandIn("slow");
-  await using canned = await copyStandIn("canned");
   await using server = await HttpServer.start({
-    path: [copy.path, canned.path],
+    path: [standIn("canned")],
     tenants: TENANTS,
     // masscan takes no loopback for a target; the stand-in sends nothing, and could not here.
     offline: true,
     env: {
       MCP_LIMITS_PACKETS_PER_HOUR: "1000",
-      MCP_LIMITS_SCAN_SECONDS_PER_HOUR: "1",
       MCP_MASSCAN_WAIT_SECONDS: "1",
     },
   });
-  const [one, two, three] = await clientsOf(server);
+  const [one] = await clientsOf(server);
   const masscan = (ports: string) =>
     server.ask("/tools/masscan/execute", {
       key: one.secret,
@@ -275,19 +273,55 @@ Deno.test("masscan's packets and the scanners' seconds are bounded too", async (
   const allowed = await masscan("1-300");
   assert.notEqual(allowed.json.code, "quota_exceeded");
   limitedTo(await masscan("1-300"), /600 of 1000 packets/);
+});
 
-  const { json } = await scan(server, one, { ...HOST, background: true });
-  await until("the scanner", async () => await copy.alive() > 0);
-  await new Promise((resolve) => setTimeout(resolve, 1_100));
-  await copy.open();
+Deno.test("the scanners' processor time is bounded too, and waiting costs none of it", async () => {
+  verifies("http.quotas", "quotas.cpu_seconds");
+  await using copy = await copyStandIn("slow");
+  // Through a launcher, which counts; port 7 is work, every other one waits.
+  const work =
+    'case "$*" in *"-p 7 "*) i=0; while [ $i -lt 2000000 ]; do i=$((i + 1)); done; exit 1 ;; esac\n';
+  await edit(`${copy.path}/nmap`, "xml_head\n", `${work}xml_head\n`);
+  await using cage = await Cage.of("none", `${copy.path}/nmap`);
+  await using server = await HttpServer.start({
+    path: [`${cage.folder}/none`],
+    tenants: TENANTS,
+    env: { MCP_LIMITS_CPU_SECONDS_PER_HOUR: "1" },
+  });
+  const [one, two, three] = await clientsOf(server);
+  const admin = await server.key({ tenant: "red", roles: ["admin"] });
+  const used = async () =>
+    (await usesOf(server, admin))["cpu_seconds_per_hour"] ?? NaN;
+  const wait = async (ports: string) => {
+    const { status, json } = await scan(server, one, {
+      ...{ target: "127.0.0.1", ports, background: true },
+    });
+    assert.equal(status, 202, JSON.stringify(json));
+    await until("the scanner", async () => await copy.alive() > 0);
+    await new Promise((resolve) => setTimeout(resolve, 1_100));
+    await copy.open();
+    return await ended(server, one, json.scan_id);
+  };
+  assert.equal((await wait("22")).status, "succeeded");
+  const little = await used();
+  assert.ok(little > 0 && little < 0.5, String(little));
+  assert.equal((await wait("23")).status, "succeeded");
+
+  const { json } = await scan(server, one, {
+    ...{ target: "127.0.0.1", ports: "7", background: true },
+  });
   await ended(server, one, json.scan_id);
+  assert.ok(await used() > 1, String(await used()));
   const seconds = limitedTo(
     await scan(server, two, HOST),
-    /of 1 seconds of this tenant are used in this hour \(limits\.scan_seconds_per_hour\)/,
+    /of 1 processor seconds of this tenant are used in this hour \(limits\.cpu_seconds_per_hour\)/,
   );
   assert.ok(seconds > 3_500 && seconds <= 3_660, String(seconds));
   const other = await scan(server, three, { ...HOST, background: true });
   assert.equal(other.status, 202);
+  await until("the other's", async () => await copy.alive() > 0);
+  await copy.open();
+  await ended(server, three, other.json.scan_id);
 });
 
 Deno.test("what found no place or was cancelled before its turn takes nothing of a quota", async () => {

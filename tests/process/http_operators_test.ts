@@ -24,6 +24,7 @@ import { clientFor, connectHttp } from "../unit/mcp/fixtures/connect_http.ts";
 import {
   askFor,
   auditOf,
+  command,
   decide,
   ended,
   letGo,
@@ -167,7 +168,7 @@ Deno.test("a breaker is forced open and let go of", async () => {
 });
 
 Deno.test("limits and tenants change with the file, asked for or not; an unsound file changes nothing", async () => {
-  verifies("http.operators");
+  verifies("http.operators", "http.reload_refused");
   const text = (tenants: string, scans: number) =>
     `identity:\n  tenants: [${tenants}]\nlimits:\n  scans_per_hour: ${scans}\n`;
   await using server = await HttpServer.start({
@@ -193,9 +194,11 @@ Deno.test("limits and tenants change with the file, asked for or not; an unsound
     `${text("red, green", 9)}security:\n  max_network_sise: 5\n`,
   );
   const refused = await post(server, admin, "/config/reload");
-  assert.equal(refused.status, 200);
-  assert.equal(refused.json.applied, false);
-  assert.equal(refused.json.problems.length, 1);
+  assert.equal(refused.status, 422);
+  assert.deepEqual(
+    [refused.json.code, refused.json.applied, refused.json.problems.length],
+    ["invalid_arguments", false, 1],
+  );
   assert.match(
     refused.json.problems[0],
     /config\.yaml:6:\d+.*max_network_sise.*max_network_size/s,
@@ -396,6 +399,58 @@ Deno.test("policies are looked at, tried and changed while the server runs; a wr
     ),
   );
   assert.ok(hashes.some(([outcome]) => outcome === "refused"));
+  assert.match(server.stderr, /"message":"policies".*wrong\.cedar/);
+  assert.doesNotMatch(server.stderr, /\(undefined\)/);
+});
+
+Deno.test("what policies decide is explained over HTTP as in the terminal", async () => {
+  verifies("policy.explained");
+  await using server = await HttpServer.start({ path: [standIn("canned")] });
+  const { admin } = await houseOf(server);
+  const explain = (request: unknown) =>
+    server.ask("/v1/policies/explain", {
+      key: admin.secret,
+      body: { request },
+    });
+  const rows = [
+    [{ target: "10.0.0.1" }, ["--target", "10.0.0.1"], "allow"],
+    [
+      { target: ["10.0.0.1", "10.9.0.0/16"], roles: ["viewer"] },
+      ["--target", "10.0.0.1,10.9.0.0/16", "--role", "viewer"],
+      "deny",
+    ],
+    [
+      { target: "8.8.8.8" },
+      ["--target", "8.8.8.8", "--out-of-scope"],
+      "deny",
+    ],
+  ] as const;
+  for (const [request, args, decision] of rows) {
+    const { status, json } = await explain(request);
+    assert.equal(status, 200, JSON.stringify(json));
+    assert.equal(json.decision, decision);
+    const said = await command(server.folder, "policy", [
+      "explain",
+      "--json",
+      ...args,
+    ]);
+    assert.deepEqual(json, JSON.parse(said.text));
+  }
+  const { json } = await explain({ target: "8.8.8.8" });
+  assert.deepEqual(json, {
+    decision: "deny",
+    policies: ["only-in-scope"],
+    networks: [{
+      network: "8.8.8.8",
+      in_scope: false,
+      decision: "deny",
+      policies: ["only-in-scope"],
+      applies: ["only-in-scope", "operators-may-scan"],
+    }],
+  });
+  const wrong = await explain({ target: "10.0.0.1", role: "viewer" });
+  assert.deepEqual([wrong.status, wrong.json.code], [400, "invalid_arguments"]);
+  assert.match(wrong.json.detail, /did you mean "roles"\?/);
 });
 
 Deno.test("no secret of the server is shown by any of its answers, nor logged", async () => {

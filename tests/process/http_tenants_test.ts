@@ -129,12 +129,15 @@ const ELSEWHERE = [
   "GET /events",
   "GET /ws",
   "POST /mcp",
+  "GET /mcp",
+  "DELETE /mcp",
   "POST /config/reload",
   "POST /tools/{name}/disable",
   "POST /tools/{name}/enable",
   "POST /tools/{name}/execute",
   "POST /v1/breakers/{tool}",
   "POST /v1/keys",
+  "POST /v1/policies/explain",
   "POST /v1/policies/test",
   "POST /v1/policies/validate",
 ];
@@ -513,7 +516,11 @@ Deno.test("a tenant's networks bind its scans, whatever the call says", async ()
     const { status, json } = await world.ask(team, "/tools/nmap/execute", {
       body: { target, ports: "80", ...labels },
     });
-    assert.deepEqual([status, json.code], [403, "target_not_allowed"]);
+    assert.deepEqual([status, json.code, json.guardrail], [
+      403,
+      "target_not_allowed",
+      "scope",
+    ]);
     teams.assertNothingOf(
       team === "red" ? "blue" : "red",
       JSON.stringify(json),

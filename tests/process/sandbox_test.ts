@@ -94,6 +94,7 @@ const NO_NUMBERS = [
 ];
 
 const NUMBERS = [
+  "SANDBOX_SERVER",
   "SANDBOX_CPU_SECONDS",
   "SANDBOX_ADDRESS_SPACE_BYTES",
   "SANDBOX_FILE_SIZE_BYTES",
@@ -128,6 +129,21 @@ for (const mode of MODES) {
       env: { SANDBOX_CPU_SECONDS: "9".repeat(15) },
     });
     assert.equal(code, 0);
+  });
+
+  Deno.test(`the launcher of ${mode} starts nothing for anybody but the server that is named`, async () => {
+    verifies("escape.outlives_kill");
+    await using cage = await Cage.of(mode, PERL);
+    const ended = await cage.run(perl('print "started"'), {
+      env: { SANDBOX_SERVER: "1" },
+    });
+    assert.deepEqual(ended, {
+      code: 125,
+      signal: null,
+      stdout: "",
+      stderr:
+        "sandbox: process 1, which SANDBOX_SERVER names, is not the parent of the launcher, or no longer\n",
+    });
   });
 
   Deno.test(`the launcher of ${mode} starts no other program than the three`, async () => {

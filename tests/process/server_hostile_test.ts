@@ -174,6 +174,7 @@ Deno.test("a tool has its limits as its whole environment, no input, no terminal
     "SANDBOX_FILE_SIZE_BYTES=1048576",
     "SANDBOX_OPEN_FILES=1024",
     "SANDBOX_PROCESSES=16",
+    `SANDBOX_SERVER=${server.pid}`,
   ]);
   assert.ok(seen.includes("/proc") && seen.includes("/dev/null"), String(seen));
   assert.ok(!seen.includes("terminal"));

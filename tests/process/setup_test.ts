@@ -35,6 +35,7 @@ const standIns: Record<string, string> = {
         dnsmasq-base) program=dnsmasq; service= ;;
         redis-server) program=redis-server; service=redis-server ;;
         bubblewrap) program=bwrap; service= ;;
+        perl-base) program=perl; service= ;;
         iproute2) program=ip; service= ;;
         nftables) program=nft; service= ;;
         procps) program=ps; service= ;;
@@ -184,7 +185,8 @@ class Machine implements AsyncDisposable {
 
 const aptInstall =
   "apt-get -q -y -o DPkg::Lock::Timeout=300 --no-install-recommends install";
-const servePackages = "nmap masscan gobuster bubblewrap iproute2 nftables";
+const servePackages =
+  "nmap masscan gobuster bubblewrap perl-base iproute2 nftables";
 const testPackages =
   "nginx-light dropbear-bin redis-server dnsmasq-base openssl procps runsc debootstrap buildah podman runc postgresql ndiff chromium wrk";
 

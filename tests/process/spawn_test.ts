@@ -38,7 +38,7 @@ async function run(name: StandIn, limits: Limits = {}): Promise<Run> {
   await using copy = await copyStandIn(name);
   let stdoutBytes = 0;
   let stderrBytes = 0;
-  const exit = await spawn({
+  const { exit } = await spawn({
     program: `${copy.path}/nmap`,
     argv: ARGV,
     ...CAGE,
@@ -101,7 +101,7 @@ Deno.test("spawn() kills a child that ignores SIGTERM, and says so only when it 
   verifies("spawn.stubborn_child_killed", "spawn.no_zombie");
   await using copy = await copyStandIn("stubborn");
   const controller = new AbortController();
-  const exit = await spawn({
+  const { exit } = await spawn({
     program: `${copy.path}/nmap`,
     argv: ARGV,
     ...CAGE,
@@ -132,7 +132,7 @@ Deno.test("spawn() returns although a grandchild holds the pipe open", async () 
 
 Deno.test("spawn() starts nothing for a caller who has gone", async () => {
   await using copy = await copyStandIn("canned");
-  const exit = await spawn({
+  const { exit } = await spawn({
     program: `${copy.path}/nmap`,
     argv: ARGV,
     ...CAGE,
@@ -193,7 +193,7 @@ Deno.test("spawn() gives a child no environment and no place to write", async ()
   verifies("spawn.clean_environment");
   await using copy = await copyStandIn("leaves_file");
   let output = "";
-  const exit = await spawn({
+  const { exit } = await spawn({
     program: `${copy.path}/nmap`,
     argv: ARGV,
     ...CAGE,

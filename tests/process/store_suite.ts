@@ -9,6 +9,7 @@ import type { StoredStatus } from "@/store/scan_record.ts";
 import type { Store } from "@/store/store.ts";
 import type { HostReport, Report } from "@/tools/report.ts";
 import { startWriter } from "./store_child.ts";
+import { KILLS } from "./store_kills.ts";
 import { TENANT_GROUPS } from "./store_tenants.ts";
 import {
   all,
@@ -133,10 +134,15 @@ const LIFE: readonly Case[] = [
   {
     name: "createScan() keeps every field of a scan",
     async run(place) {
-      const asked = { kind: "key", subject: "key:7", approved: true } as const;
+      const asked = { kind: "key", subject: "key:7" } as const;
       const scan = newScan("s1", {
         tenant: "acme",
-        askedBy: { ...asked, roles: ["operator", "viewer"] },
+        askedBy: {
+          ...asked,
+          roles: ["operator", "viewer"],
+          answered: ["two-persons@1"],
+          approval: "apr_1",
+        },
         tool: "masscan",
         request: { target: "10.0.0.0/24", note: "a\u0000b\ud800" },
         target: "10.0.0.0/24",
@@ -198,7 +204,8 @@ const LIFE: readonly Case[] = [
           kind: "key",
           subject: "key:7",
           roles: ["operator", "viewer"],
-          approved: true,
+          answered: ["two-persons@1"],
+          approval: "apr_1",
         },
         idempotencyKey: "k1",
         requestDigest: "d1",
@@ -1970,7 +1977,7 @@ const OPENING: readonly Case[] = [
       await refused(
         place.open(),
         "conflict",
-        /its tables are of version 77 \(made by 10\.0\.0\) and this program knows version 7; start the newer program/,
+        /its tables are of version 77 \(made by 10\.0\.0\) and this program knows version 8; start the newer program/,
       );
       await place.tamper("delete from store_schema where version = 77");
       await place.tamper(
@@ -1993,7 +2000,7 @@ const OPENING: readonly Case[] = [
         await scanned(store, "s1", [host("10.0.0.1", [port(80)])]);
       }
       const step = (...statements: string[]) => [...MIGRATIONS, {
-        version: 8,
+        version: MIGRATIONS.length + 1,
         name: "next",
         statements: () => statements,
       }];
@@ -2009,7 +2016,7 @@ const OPENING: readonly Case[] = [
         await using store = await place.open({ migrations: sound });
         assert.equal((await store.getScan("s1")).serviceCount, 1);
       }
-      await refused(place.open(), "conflict", /version 8 .* knows version 7/);
+      await refused(place.open(), "conflict", /version 9 .* knows version 8/);
     },
   },
 ];
@@ -2146,4 +2153,5 @@ export const GROUPS: Readonly<Record<string, readonly Case[]>> = {
   ...TENANT_GROUPS,
   crowds: CROWDS,
   deaths: DEATHS,
+  kills: KILLS,
 };

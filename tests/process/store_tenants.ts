@@ -817,6 +817,7 @@ function approvalOf(
     arguments: { target: "10.0.0.1", note: "a\u0000\ud800 \"'; --" },
     digest: "d",
     policies: ["two-persons"],
+    demands: ["two-persons@1"],
     byClientUser: false,
     requestedAt: NOON,
     expiresAt: NOON + 100,
@@ -850,6 +851,7 @@ const APPROVALS: readonly Case[] = [
         },
         byClientUser: true,
         policies: [],
+        demands: [],
       });
       await store.createApproval(full);
       assert.deepEqual(await store.getApproval("apr_9"), full);
@@ -1000,6 +1002,26 @@ const APPROVALS: readonly Case[] = [
         "not_found",
         /Cannot find/,
       );
+    },
+  },
+  {
+    name: "a scan that an earlier version kept has no approval",
+    async run(place) {
+      await using store = await place.open();
+      const asker = { kind: "key", subject: "key:1", roles: ["operator"] };
+      const table: [string, object, object][] = [
+        ["s1", { approved: true }, { answered: [], approval: null }],
+        ["s2", { answered: ["a@1"] }, { answered: ["a@1"], approval: null }],
+      ];
+      for (const [id, kept, read] of table) {
+        await store.createScan(newScan(id));
+        const text = JSON.stringify({ ...asker, ...kept });
+        await place.tamper(
+          `update scans set asked_by = '${text}' where id = '${id}'`,
+        );
+        const { askedBy } = await store.getScan(id);
+        assert.deepEqual(askedBy, { ...asker, ...read });
+      }
     },
   },
   {

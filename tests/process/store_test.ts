@@ -84,6 +84,7 @@ for (const [group, cases] of Object.entries(GROUPS)) {
       "store.upgrade_tenants",
       "store.keys",
       "store.approvals",
+      "store.kills",
     );
     for (const { name, run } of cases) {
       await using folder = await withTempDir();

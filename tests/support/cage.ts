@@ -15,6 +15,7 @@ import {
   limitEnvironment,
   type Limits as KernelLimits,
 } from "@/spawn/limits.ts";
+import { Usage } from "@/spawn/usage.ts";
 import { processesNamed } from "./processes.ts";
 import { ROOT } from "./task.ts";
 import { withTempDir } from "./temp_dir.ts";
@@ -36,6 +37,9 @@ const GUARDS = {
   fileSize: ["launcher.sh", " --fsize=$file_bytes", ""],
   processes: ["launcher.sh", " --nproc=$processes", ""],
   sameParent: ["launcher.sh", ' && [ "$parent" = "$0" ]', ""],
+  killLeft: ["supervise", "  kill KILL => children($$);\n", ""],
+  countLiving: ["supervise", " + used_by_living()", ""],
+  machine: ["supervise", "unpack 'x4 C x13 v', $head", "(2, 3)"],
 } as const satisfies Readonly<
   Record<string, readonly [file: string, text: string, instead: string]>
 >;
@@ -88,6 +92,13 @@ export interface Ended {
   readonly signal: string | null;
   readonly stdout: string;
   readonly stderr: string;
+}
+
+/** How a program ended and what it cost. */
+export interface Measured {
+  readonly ended: Ended;
+  /** Seconds on a processor by the launcher's record; null if stderr does not end with one. */
+  readonly cpuSeconds: number | null;
 }
 
 /** Written in front of a command: root becomes an ordinary user without any right. */
@@ -243,6 +254,7 @@ export class Cage implements AsyncDisposable {
     const env: Record<string, string> = limitEnvironment(
       limits,
       run.egressGuard ?? false,
+      Deno.pid,
     );
     for (const [name, value] of Object.entries(run.env ?? {})) {
       if (value === null) delete env[name];
@@ -267,26 +279,57 @@ export class Cage implements AsyncDisposable {
    * @returns How it ended.
    */
   async run(args: readonly string[], run: CageRun = {}): Promise<Ended> {
+    return (await this.measure(args, run)).ended;
+  }
+
+  /**
+   * Runs the program to its end.
+   *
+   * @param args Its arguments.
+   * @param run How it is run.
+   * @returns How it ended and what it cost.
+   */
+  async measure(args: readonly string[], run: CageRun = {}): Promise<Measured> {
     const child = this.start(args, run);
     if (run.stdin !== undefined) {
       const writer = child.stdin.getWriter();
       await writer.write(new TextEncoder().encode(run.stdin));
       await writer.close();
     }
-    const { code, signal, stdout, stderr } = await child.output();
-    const decoder = new TextDecoder();
-    return {
+    const { code, signal, stdout, ...output } = await child.output();
+    const { stderr, cpuSeconds } = withoutRecord(output.stderr);
+    const ended = {
       code,
       signal,
-      stdout: decoder.decode(stdout),
-      stderr: decoder.decode(stderr),
+      stdout: new TextDecoder().decode(stdout),
+      stderr,
     };
+    return { ended, cpuSeconds };
   }
 
   /** Removes the copy. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#remove();
   }
+}
+
+/**
+ * Takes the launcher's record off the end of its stderr.
+ *
+ * @param bytes All of stderr.
+ * @returns What the program wrote, and the record's seconds.
+ */
+export function withoutRecord(
+  bytes: Uint8Array,
+): { stderr: string; cpuSeconds: number | null } {
+  const decoder = new TextDecoder();
+  let stderr = "";
+  const usage = new Usage((some) => {
+    stderr += decoder.decode(some, { stream: true });
+  });
+  usage.add(bytes);
+  const cpuSeconds = usage.end();
+  return { stderr: stderr + decoder.decode(), cpuSeconds };
 }
 
 /**

@@ -9,7 +9,7 @@ import { type QuotaLimits, Quotas } from "@/identity/quotas.ts";
 export const UNBOUNDED: QuotaLimits = {
   scans_per_hour: 0,
   targets_per_hour: 0,
-  scan_seconds_per_hour: 0,
+  cpu_seconds_per_hour: 0,
   packets_per_hour: 0,
   concurrent_scans: 0,
 };

@@ -11,6 +11,8 @@ export interface Asked {
   readonly after: string | null;
   /** Only of this scan; null for all. */
   readonly scanId: string | null;
+  /** Whether what scans print is told too. */
+  readonly output: boolean;
 }
 
 /** What the routes are given. */

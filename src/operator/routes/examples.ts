@@ -21,7 +21,7 @@ export const SCAN_HEAD_EXAMPLE: z.input<typeof ScanHeadSchema> = {
   status: "queued",
   summary: "Waiting for a free place.",
   client: "ci",
-  scan_type: "",
+  scan_type: null,
   queued_at: "2026-01-02T03:04:05.000Z",
   started_at: null,
   finished_at: null,

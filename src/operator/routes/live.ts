@@ -7,7 +7,7 @@ import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import { require as authorize } from "@/identity/authorize.ts";
 import type { OperatorEnv } from "../env.ts";
 import { HttpError } from "../http_error.ts";
-import { idText, NoQuery, SECURED } from "../schemas/kinds.ts";
+import { idText, NoQuery, queryFlag, SECURED } from "../schemas/kinds.ts";
 import { problems } from "../schemas/problem.ts";
 import type { RouteDeps } from "./deps.ts";
 import { refusal } from "./refuse.ts";
@@ -25,7 +25,7 @@ const events = createRoute({
   operationId: "streamEvents",
   summary: "Live events as Server-Sent Events",
   description:
-    "Ends when the client is too slow; it comes again with the last id that it saw, in Last-Event-ID (which wins) or after.",
+    "Ends when the client is too slow; it comes again with the last id that it saw, in Last-Event-ID (which wins) or after. A scan_id that is unknown, or another tenant's, is no failure: the stream is silent.",
   tags,
   security: SECURED,
   request: {
@@ -34,6 +34,9 @@ const events = createRoute({
         description: "The id of the last event that was seen.",
       }),
       scan_id: idText.optional().openapi({ description: "Of this scan only." }),
+      output: queryFlag(
+        "Also scan.output: the newest lines that each scan's tool prints, as it prints them. They are not kept: a client that comes again misses them.",
+      ).optional(),
     }),
     headers: z.object({
       "last-event-id": eventId.optional().openapi({
@@ -52,7 +55,7 @@ const events = createRoute({
         },
       },
     },
-    ...problems(404),
+    ...problems(),
   },
 });
 
@@ -61,7 +64,8 @@ const socket = createRoute({
   path: "/ws",
   operationId: "openSocket",
   summary: "Live events over a WebSocket",
-  description: "The client subscribes to scans with messages of JSON.",
+  description:
+    'The client subscribes to scans with messages of JSON: {"type":"subscribe","scan_id":"…"}, with "output":true also to the lines that their tools print (scan.output).',
   tags,
   security: SECURED,
   request: { query: NoQuery },
@@ -91,12 +95,13 @@ export function liveRoutes(
   deps: RouteDeps,
 ): void {
   app.openapi(events, (c) => {
-    const { after, scan_id } = c.req.valid("query");
+    const { after, scan_id, output } = c.req.valid("query");
     // A browser that comes again sends the address that it began with, and the header beside it.
     const seen = c.req.valid("header")["last-event-id"] || after || null;
     return deps.events(c.req.raw, c.get("session"), {
       after: seen,
       scanId: scan_id ?? null,
+      output: output ?? false,
     }) as never;
   }, refusal(events));
   app.openapi(socket, (c) => {

@@ -5,10 +5,13 @@
  */
 import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
 import { withoutUndefined } from "@/mcp/scan_tools.ts";
+import { explanationJson } from "@/policy/explain.ts";
 import type { OperatorEnv } from "../env.ts";
 import {
   PoliciesSchema,
   PolicyCheckSchema,
+  PolicyExplainBody,
+  PolicyExplanationSchema,
   PolicyTestBody,
   PolicyTextBody,
   PolicyVerdictsSchema,
@@ -98,6 +101,37 @@ const test = createRoute({
   },
 });
 
+const explain = createRoute({
+  method: "post",
+  path: "/v1/policies/explain",
+  operationId: "explainPolicies",
+  summary: "Say what the policies in force decide of a request, and why",
+  description:
+    "Nothing is scanned. For each network of the request it names every policy that applies, as the command policy explain does.",
+  tags,
+  security: SECURED,
+  request: {
+    query: NoQuery,
+    body: jsonBody(PolicyExplainBody, {
+      request: { tool: "nmap", target: "10.20.0.7", tenant: "red" },
+    }),
+  },
+  responses: {
+    200: jsonAnswer(PolicyExplanationSchema, "What they decide.", {
+      decision: "deny",
+      policies: ["production-at-night"],
+      networks: [{
+        network: "10.20.0.7",
+        in_scope: true,
+        decision: "deny",
+        policies: ["production-at-night"],
+        applies: ["operators-may-scan", "production-at-night"],
+      }],
+    }),
+    ...problems(413, 415),
+  },
+});
+
 /**
  * Adds the routes.
  *
@@ -140,4 +174,9 @@ export function policyRoutes(app: OpenAPIHono<OperatorEnv>): void {
       failed: verdicts.filter(({ ok }) => ok === false).length,
     }, 200);
   }, refusal(test));
+  app.openapi(explain, async (c) => {
+    const { request } = c.req.valid("json");
+    const explained = await c.get("session").explainPolicies(request);
+    return c.json(explanationJson(explained), 200);
+  }, refusal(explain));
 }

@@ -118,13 +118,21 @@ const diff = createRoute({
 
 const file = { type: "string" as const, format: "binary" };
 
+const TAG_HEADER = {
+  ETag: {
+    description: "Stands for these bytes; there is none while the scan runs.",
+    schema: { type: "string" as const },
+    example: `"${ID_EXAMPLE}-10"`,
+  },
+};
+
 const raw = createRoute({
   method: "get",
   path: "/v1/scans/{id}/raw",
   operationId: "getRawOutput",
   summary: "What the tool printed, as it came",
   description:
-    "Untrusted: bytes that scanned hosts chose may be in it. Answers one range of Range: bytes.",
+    "Untrusted: bytes that scanned hosts chose may be in it. Answers one range of Range: bytes. Of a scan that is over it has a strong ETag, for If-Range and If-None-Match.",
   tags,
   security: SECURED,
   request: {
@@ -135,6 +143,13 @@ const raw = createRoute({
         description: "One range of bytes; several are answered as a whole.",
         example: "bytes=0-65535",
       }),
+      "if-range": z.string().optional().openapi({
+        description:
+          "The tag of what the range is to be of; if it is another, the whole is given.",
+      }),
+      "if-none-match": z.string().optional().openapi({
+        description: "Tags of what the client has.",
+      }),
     }),
   },
   responses: {
@@ -143,6 +158,7 @@ const raw = createRoute({
       content: {
         "application/octet-stream": { schema: file, example: "<nmaprun/>" },
       },
+      headers: TAG_HEADER,
     },
     206: {
       description: "The range.",
@@ -155,8 +171,10 @@ const raw = createRoute({
           schema: { type: "string" as const },
           example: "bytes 0-4/10",
         },
+        ...TAG_HEADER,
       },
     },
+    304: { description: "The client has it.", headers: TAG_HEADER },
     ...problems(404, 416),
   },
 });
@@ -237,15 +255,14 @@ export function scanPartRoutes(
   }, refusal(diff));
   app.openapi(raw, async (c) => {
     const { id } = c.req.valid("param");
-    const { range } = c.req.valid("header");
+    const { range, "if-range": ifRange, "if-none-match": ifNoneMatch } = c.req
+      .valid("header");
     await recordReading(c, "GET /v1/scans/{id}/raw", {
       scan_id: id,
       ...(range === undefined ? {} : { range }),
     });
     const scan = await c.get("session").scan(id);
-    // Whether what a client has of it is still the same is not known: then the whole is right.
-    const wanted = c.req.header("if-range") === undefined ? range : undefined;
-    return rawAnswer(scan, wanted) as never;
+    return rawAnswer(scan, { range, ifRange, ifNoneMatch }) as never;
   }, refusal(raw));
   app.openapi(report, async (c) => {
     const { id } = c.req.valid("param");

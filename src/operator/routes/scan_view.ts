@@ -7,7 +7,7 @@ import type { z } from "@hono/zod-openapi";
 import type { CallAnswer } from "@/dispatch/engine.ts";
 import { foldAddresses } from "@/mcp/addresses.ts";
 import { assertFilterFits, reportOf, type Row, rowsOf } from "@/mcp/rows.ts";
-import { isOver, type Scan, type ScanHead } from "@/scans/scan.ts";
+import { isOver, type Scan, type ScanHead, scanTypeOf } from "@/scans/scan.ts";
 import { headOf, summarize } from "@/scans/summary.ts";
 import { isoTime } from "@/scans/times.ts";
 import {
@@ -37,7 +37,7 @@ export function scanHeadView(scan: ScanHead): z.infer<typeof ScanHeadSchema> {
     ...(engagement === null ? {} : { engagement }),
     ...(scan.tags.length === 0 ? {} : { tags: [...scan.tags] }),
     ...(client === null ? {} : { client }),
-    scan_type: scan.scanType,
+    scan_type: scanTypeOf(scan),
     queued_at: iso(scan.queuedAt),
     started_at: isoTime(scan.startedAt),
     finished_at: isoTime(scan.finishedAt),

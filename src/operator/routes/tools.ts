@@ -129,7 +129,7 @@ const execute = createRoute({
   operationId: "executeTool",
   summary: "Scan, plan, or start a scan in the background",
   description: [
-    "Waits for the scan. With background: true it answers at once; with plan: true nothing is sent.",
+    "Waits for the scan. With background: true it answers 202 at once, and Location says where to look; with plan: true nothing is sent.",
     "A scan that was made and did not succeed has the status of its error, and the problem holds the scan with what it found until then.",
     "If the client goes away the scan is cancelled, unless it is in the background.",
   ].join(" "),

@@ -33,7 +33,8 @@ export const AuditQuery = z.strictObject({
 /** A page of the audit log. */
 export const AuditSchema = z.object({
   entries: z.array(anyObject).openapi({
-    description: "As they stand in the log.",
+    description:
+      "As they stand in the log; seq, which counts the entries of all tenants, is told to the tenant default only.",
   }),
   next_cursor: nextCursor,
 }).openapi("AuditEntries");
@@ -187,6 +188,39 @@ export const PolicyTestBody = z.strictObject({
     expect: z.enum(["allow", "deny", "approval"]).optional(),
   })).min(1).max(1_000),
 }).openapi("PolicyTest");
+
+/** A request to be explained. */
+export const PolicyExplainBody = z.strictObject({
+  request: anyObject.openapi({
+    description: "What a policy is asked, as in a case of /v1/policies/test.",
+  }),
+}).openapi("PolicyExplain");
+
+const decided = {
+  decision: z.enum(["allow", "deny", "approval"]),
+  policies: z.array(z.string()).openapi({
+    description: "The policies that decided; none where none permits.",
+  }),
+  by_client_user: z.boolean().optional().openapi({
+    description:
+      "With approval: whether the user of the MCP client may give it.",
+  }),
+};
+
+/** What policies decide of a request, and why. */
+export const PolicyExplanationSchema = z.object({
+  ...decided,
+  networks: z.array(z.object({
+    network: z.string().nullable().openapi({
+      description: "null where no address is contacted.",
+    }),
+    in_scope: z.boolean(),
+    ...decided,
+    applies: z.array(z.string()).openapi({
+      description: "Every policy that applies, whether it decided or not.",
+    }),
+  })).openapi({ description: "Each is judged by itself; each must pass." }),
+}).openapi("PolicyExplanation");
 
 /** What came of each. */
 export const PolicyVerdictsSchema = z.object({

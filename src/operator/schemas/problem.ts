@@ -27,6 +27,9 @@ export const ProblemSchema = z.object({
   approval_id: z.string().optional().openapi({
     description: "With approval_required: what waits for a second person.",
   }),
+  guardrail: z.string().optional().openapi({
+    description: "The guardrail that refused, as a plan's verdicts name it.",
+  }),
 }).openapi("Problem", {
   description: "Problem details (RFC 9457).",
   example: {
@@ -48,7 +51,7 @@ const MEANINGS = {
   404: "There is no such thing, or it is another tenant's.",
   409: "It stands against the present state.",
   413: "The body is too large.",
-  415: "The body is no JSON.",
+  415: "The body is no JSON, is packed, or is not in UTF-8.",
   416: "The part that is asked for is not there.",
   426: "The request is no WebSocket handshake.",
   422: "The network is larger than one scan may be.",

@@ -27,6 +27,7 @@ export const ErrorSchema = z.object({
   message: z.string(),
   retry_after: z.number().optional(),
   approval_id: z.string().optional(),
+  guardrail: z.string().optional(),
 }).openapi("ScanError");
 
 const headFields = {
@@ -40,7 +41,9 @@ const headFields = {
   engagement: z.string().optional(),
   tags: z.array(z.string()).optional(),
   client: z.string().optional(),
-  scan_type: z.string().openapi({ description: "Empty until it runs." }),
+  scan_type: z.string().nullable().openapi({
+    description: "Null until it runs.",
+  }),
   queued_at: time,
   started_at: timeOrNull,
   finished_at: timeOrNull,
@@ -157,7 +160,10 @@ export const FindingsQuery = z.strictObject({
     1,
     FINDINGS_MAX,
   ).optional(),
-  cursor: z.string().regex(/^\d{1,7}$/, "it is no next_cursor of this list")
+  cursor: z.string().regex(
+    /^[1-9]\d{0,6}$/,
+    "it is no next_cursor of this list",
+  )
     .optional().openapi({ description: "The next_cursor of the page before." }),
 });
 
@@ -192,6 +198,9 @@ export const DiffQuery = z.strictObject({
     1,
     FINDINGS_MAX,
   ).optional(),
-  cursor: z.string().regex(/^\d{1,7}$/, "it is no next_cursor of this list")
+  cursor: z.string().regex(
+    /^[1-9]\d{0,6}$/,
+    "it is no next_cursor of this list",
+  )
     .optional().openapi({ description: "The next_cursor of the page before." }),
 });

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import type { AuditEntry } from "@/audit/entry.ts";
 import type { Approval } from "@/approvals/approval.ts";
 import { type ApprovalQuestion, Approvals } from "@/approvals/approvals.ts";
 import { AppError } from "@/error/app_error.ts";
@@ -15,19 +16,25 @@ interface Set_ {
   readonly approvals: Approvals;
   readonly rows: MemoryRows;
   readonly told: Happening[];
+  readonly recorded: AuditEntry[];
   now: number;
 }
 
-function setUp(makers: Readonly<Record<string, string>> = {}): Set_ {
-  const rows = new MemoryRows();
+function setUp(
+  makers: Readonly<Record<string, string>> = {},
+  rows = new MemoryRows(),
+): Set_ {
   const told: Happening[] = [];
+  const recorded: AuditEntry[] = [];
   const made: Set_ = {
     rows,
     told,
+    recorded,
     now: T0,
     approvals: new Approvals({
       rows: () => rows,
       live: { tell: (happening) => void told.push(happening) },
+      record: (entry) => Promise.resolve(void recorded.push(entry)),
       expiresSeconds: () => 3_600,
       makerOf: (subject) => Promise.resolve(makers[subject] ?? null),
       wallNow: () => made.now,
@@ -67,6 +74,7 @@ function question(
     arguments: { target: "10.0.0.0/24" },
     digest: "d1",
     policies: ["two-persons"],
+    demands: ["two-persons@1"],
     byClientUser: false,
     ...over,
   };
@@ -108,7 +116,7 @@ Deno.test("ask() gives the same request to the same question, and tells of it on
   });
 });
 
-Deno.test("ask() takes whatever differs for another request: digest, subject, tool, target, policy", async () => {
+Deno.test("ask() takes whatever differs for another request: digest, subject, tool, target, policy, its words", async () => {
   const { approvals, rows } = setUp();
   await approvals.ask(question());
   for (
@@ -117,12 +125,13 @@ Deno.test("ask() takes whatever differs for another request: digest, subject, to
       question(BOB),
       question(ALICE, { tool: "masscan" }),
       question(ALICE, { target: "10.0.1.0/24" }),
-      question(ALICE, { policies: ["other"] }),
+      question(ALICE, { policies: ["other"], demands: ["other@1"] }),
+      question(ALICE, { demands: ["two-persons@2"] }),
       question(ALICE, { byClientUser: true }),
       question(person("key:alice", ["operator"], { tenant: "b" })),
     ]
   ) await approvals.ask(other);
-  assert.equal(rows.rows.size, 8);
+  assert.equal(rows.rows.size, 9);
 });
 
 Deno.test("ask() does not ask again what was denied, to that subject, until the request's time is over", async () => {
@@ -408,6 +417,72 @@ Deno.test("expire() ends what waits too long and tells each once", async () => {
     "expired",
     "expired",
   ]);
+});
+
+Deno.test("an expiry is recorded once, by whichever server and whoever's look ends the wait", async () => {
+  verifies("approvals.expiry_recorded");
+  const ways: readonly (readonly [
+    string,
+    (approvals: Approvals, id: string) => Promise<unknown>,
+  ])[] = [
+    ["the timer", (approvals) => approvals.expire()],
+    ["a list", (approvals) => approvals.list({ tenant: "a" }, { limit: 10 })],
+    ["a look", (approvals, id) => approvals.get(id, "a")],
+    ["the same question", (approvals) => approvals.ask(question())],
+    [
+      "a decision",
+      (approvals, id) => code(approvals.decide(id, BOB, "grant", null)),
+    ],
+  ];
+  for (const [what, look] of ways) {
+    const one = setUp();
+    const other = setUp({}, one.rows);
+    const { id } = await one.approvals.ask(question());
+    const { id: foreign } = await other.approvals.ask(
+      question(person("key:eve", ["operator"], { tenant: "b" })),
+    );
+    await one.approvals.expire();
+    assert.deepEqual(one.recorded, [], `${what}: it has not expired yet`);
+    one.now = other.now = T0 + HOUR;
+    await Promise.all([
+      look(one.approvals, id),
+      look(other.approvals, id),
+      one.approvals.expire(),
+      other.approvals.expire(),
+    ]);
+    await look(one.approvals, id);
+    const entries = [...one.recorded, ...other.recorded].map((entry) => {
+      assert.ok(entry.kind === "approval_expired", entry.kind);
+      return [entry.tenant, entry.approvalId, entry.subject];
+    });
+    assert.deepEqual(
+      entries.toSorted(),
+      [["a", id, "key:alice"], ["b", foreign, "key:eve"]],
+      what,
+    );
+  }
+});
+
+Deno.test("what is only seen to be expired is recorded with all that was asked", async () => {
+  verifies("approvals.expiry_recorded");
+  const made = setUp();
+  const { id } = await made.approvals.ask(question());
+  made.now = T0 + HOUR;
+  assert.equal((await made.approvals.get(id, "a")).status, "expired");
+  assert.deepEqual(made.recorded, [{
+    kind: "approval_expired",
+    tenant: "a",
+    approvalId: id,
+    subject: "key:alice",
+    tool: "nmap",
+    target: "10.0.0.0/24",
+    policies: ["two-persons"],
+  }]);
+  // Another tenant that names it hears nothing, and ends nothing.
+  const { id: next } = await made.approvals.ask(question());
+  made.now += HOUR;
+  assert.equal(await code(made.approvals.get(next, "b")), "not_found");
+  assert.equal(made.recorded.length, 1);
 });
 
 type Step =

@@ -191,7 +191,10 @@ Deno.test("a failed write leaves nothing of the block, whichever step failed", a
       }
     };
     files.write = (name, at, bytes) => once(() => write(name, at, bytes));
-    files.replace = (name, bytes) => once(() => replace(name, bytes));
+    files.replace = async (name, bytes, after) => {
+      await after;
+      await once(() => replace(name, bytes));
+    };
     const outcome = await Promise.allSettled([log.append(request(9))]);
     assert.equal(outcome[0]?.status, step < 2 ? "rejected" : "fulfilled");
     assert.equal(targetsOf(files).includes("127.0.0.9"), step >= 2);
@@ -201,6 +204,22 @@ Deno.test("a failed write leaves nothing of the block, whichever step failed", a
     await log[Symbol.asyncDispose]();
     await assertSound(files);
   }
+});
+
+Deno.test("the head is never ahead of the lines that it speaks of", async () => {
+  const files = await sampleLog(2);
+  const log = await openLog(files);
+  const head = files.text(HEAD_NAME);
+  const disk = Promise.withResolvers<void>();
+  files.gate = disk.promise;
+  const appending = log.append(request(9));
+  await new Promise((wake) => setTimeout(wake, 5));
+  assert.equal(files.text(HEAD_NAME), head);
+  files.space = 0;
+  disk.resolve();
+  await assert.rejects(appending, /the disk is full/);
+  assert.equal(files.text(HEAD_NAME), head);
+  await assertSound(files);
 });
 
 Deno.test("a log on a disk that does not take it opens unhealthy and recovers", async () => {

@@ -196,6 +196,7 @@ Deno.test("cefLine() weighs what happened", () => {
     ["decision", { outcome: "refused", code: "policy_denied" }, "<108>", 7],
     ["scan_ended", { code: null }, "<110>", 2],
     ["scan_ended", { code: "tool_failed" }, "<109>", 4],
+    ["approval_expired", {}, "<109>", 4],
     ["config_changed", {}, "<109>", 5],
     ["recovered", {}, "<108>", 7],
     ["checkpoint", {}, "<110>", 0],

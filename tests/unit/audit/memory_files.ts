@@ -101,8 +101,13 @@ export class MemoryFiles implements AuditFiles {
     });
   }
 
-  replace(name: string, bytes: Uint8Array): Promise<void> {
-    return this.#change(() => {
+  async replace(
+    name: string,
+    bytes: Uint8Array,
+    after?: Promise<void>,
+  ): Promise<void> {
+    await after;
+    await this.#change(() => {
       if (this.#used() + bytes.length > this.space) {
         throw osError("ENOSPC", "No space left on device");
       }

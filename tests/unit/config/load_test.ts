@@ -66,7 +66,7 @@ const RANGES: readonly (readonly [
   ["limits.tenant_requests_per_minute", 0, 1_000_000],
   ["limits.scans_per_hour", 0, 1_000_000],
   ["limits.targets_per_hour", 0, 1_000_000_000],
-  ["limits.scan_seconds_per_hour", 0, 10_000_000],
+  ["limits.cpu_seconds_per_hour", 0, 10_000_000],
   ["limits.packets_per_hour", 0, 1_000_000_000_000],
   ["limits.concurrent_scans", 0, 64],
   ["policy.approval_expires_seconds", 60, 2_592_000],

@@ -69,6 +69,7 @@ Deno.test("a call becomes a scan with everything that the contract names", async
       notes: ["a note"],
       raw,
       rawTruncated: false,
+      cpuSeconds: 0.25,
       stderrTail: "",
     },
   });
@@ -97,7 +98,8 @@ Deno.test("a call becomes a scan with everything that the contract names", async
       kind: "local",
       subject: "local",
       roles: ["viewer", "operator", "approver", "admin"],
-      approved: false,
+      answered: [],
+      approval: null,
     },
     raw,
     rawTruncated: false,
@@ -639,7 +641,7 @@ Deno.test("what an isolate throws reaches nobody but the log", async () => {
 
 Deno.test("the log hears of a start and an end, or of a refusal, with the trace", async () => {
   await using desk = await Desk.open();
-  desk.answerAll({ stderrTail: "a path" });
+  desk.answerAll({ stderrTail: "a path", cpuSeconds: 1.25 });
   await desk.call(TARGET, { traceId: "a".repeat(32) });
   await desk.call({ target: "8.8.8.8" }, { traceId: "b".repeat(32) })
     .catch(() => {});
@@ -648,6 +650,10 @@ Deno.test("the log hears of a start and an end, or of a refusal, with the trace"
     [["started", "a"], ["ended", "a"], ["refused", "b"]],
   );
   assert.equal(desk.events[1]?.detail, "a path");
+  assert.deepEqual(
+    desk.events.map(({ cpuSeconds }) => cpuSeconds),
+    [undefined, 1.25, undefined],
+  );
 });
 
 Deno.test("FarSide is a far side: the fakes of these tests answer like one", async () => {

@@ -10,6 +10,7 @@ import { rulesOf } from "@/dispatch/rules.ts";
 import { AppError } from "@/error/app_error.ts";
 import type { PolicyDecision } from "@/policy/request.ts";
 import type { Scan } from "@/scans/scan.ts";
+import { parseAskedBy } from "@/store/asked_by.ts";
 import { verifies } from "../../requirements.ts";
 import { FakePolicy } from "../../support/policy.ts";
 import { keyOf } from "../../support/principals.ts";
@@ -40,22 +41,19 @@ const DENY: PolicyDecision = {
   policies: ["freeze", "no-database"],
 };
 
-const ASK: PolicyDecision = {
+const ASK = {
   kind: "approval",
   policies: ["two-persons"],
+  demands: ["two-persons@1"],
   byClientUser: false,
-};
+} as const satisfies PolicyDecision;
 
 /** A desk that lives by a policy, and the policy. */
 async function deskUnder(
   says: PolicyDecision,
 ): Promise<{ desk: Desk; policy: FakePolicy }> {
   const desk = await Desk.open();
-  const policy = new FakePolicy(({ approved }) =>
-    says.kind === "approval" && approved
-      ? { kind: "allow", policies: says.policies }
-      : says
-  );
+  const policy = new FakePolicy(() => says);
   desk.rules = rulesOf({ ...RULES, policy });
   return { desk, policy };
 }
@@ -136,7 +134,7 @@ Deno.test("admit() lets through what policy allows, and the record names the pol
   desk.answerAll();
   const scan = scanOf(await desk.call(TARGET, ALICE));
   assert.equal(scan.status, "succeeded");
-  assert.equal(scan.askedBy?.approved, false);
+  assert.deepEqual(scan.askedBy?.answered, []);
   assert.deepEqual(decisions(desk), ["allowed guardrails business-hours"]);
   const decision = desk.recorded.find(({ kind }) => kind === "decision");
   assert.equal(
@@ -281,7 +279,9 @@ Deno.test("a granted approval lets exactly its request through, once, and is use
     assert.equal(await codeOf(other), "approval_required");
   }
   const scan = scanOf(await desk.call(TARGET, ALICE));
-  assert.deepEqual([scan.status, scan.askedBy?.approved], ["succeeded", true]);
+  assert.deepEqual([scan.status, scan.askedBy?.answered], ["succeeded", [
+    "two-persons@1",
+  ]]);
   const used = await desk.approvals.get(id, "default");
   assert.equal(used.scanId, scan.id);
   // The same call again is answered by that scan: one approval, one scan.
@@ -311,17 +311,37 @@ Deno.test("what a second person denied is refused, and nobody else is asked, unt
   assert.equal(await codeOf(desk.call(TARGET, ALICE)), "approval_required");
 });
 
-Deno.test("an approval under one policy lets nothing through that another one demands now", async () => {
-  const { desk, policy } = await deskUnder(ASK);
-  await using _ = desk;
-  desk.answerAll();
-  const id = await grantedId(desk);
-  const policies = ["two-persons", "for-the-database"];
-  policy.says = () => ({ kind: "approval", policies, byClientUser: false });
-  assert.equal(await codeOf(desk.call(TARGET, ALICE)), "approval_required");
-  assert.equal(desk.far().count("scan"), 0);
-  assert.equal((await desk.approvals.get(id, "default")).scanId, null);
-});
+/** Another policy demands an approval besides. */
+const ASK_TWICE: PolicyDecision = {
+  kind: "approval",
+  policies: ["for-the-database", "two-persons"],
+  demands: ["for-the-database@1", "two-persons@1"],
+  byClientUser: false,
+};
+
+/** The same policy in other words. */
+const ASK_OTHERWISE: PolicyDecision = { ...ASK, demands: ["two-persons@2"] };
+
+for (
+  const [what, says] of [["another policy", ASK_TWICE], [
+    "the same policy in other words",
+    ASK_OTHERWISE,
+  ]] as const
+) {
+  Deno.test(`an approval lets nothing through that ${what} demands now: a second person is asked anew`, async () => {
+    verifies("approvals.policies");
+    const { desk, policy } = await deskUnder(ASK);
+    await using _ = desk;
+    desk.answerAll();
+    const id = await grantedId(desk);
+    policy.says = () => says;
+    const error = await refusal(desk.call(TARGET, ALICE));
+    assert.equal(error.code, "approval_required");
+    assert.notEqual(error.approval?.id, id);
+    assert.equal(desk.far().count("scan"), 0);
+    assert.equal((await desk.approvals.get(id, "default")).scanId, null);
+  });
+}
 
 Deno.test("an approval whose scan never started, or was cancelled, is asked for again", async () => {
   const { desk } = await deskUnder(ASK);
@@ -422,7 +442,10 @@ const PLAN = {
 };
 
 /** A scan that a server left in the queue when it died. */
-function left(approved: boolean): Scan {
+function left(
+  answered: readonly string[],
+  approval: string | null = null,
+): Scan {
   return {
     id: "01arz3ndektsv4rrffq69g5fav",
     tool: "nmap",
@@ -448,7 +471,8 @@ function left(approved: boolean): Scan {
       kind: "key",
       subject: "key:alice",
       roles: ["operator"],
-      approved,
+      answered,
+      approval,
     },
     raw: null,
     rawTruncated: false,
@@ -459,7 +483,7 @@ Deno.test("readmit() judges a scan that waited anew, in the name of whoever aske
   const { desk, policy } = await deskUnder(ALLOW);
   await using _ = desk;
   desk.answerAll();
-  const { status } = await desk.dispatcher.resume(left(false));
+  const { status } = await desk.dispatcher.resume(left([]));
   assert.equal(status, "succeeded");
   const [request] = policy.asked;
   assert.deepEqual(request?.principal, {
@@ -480,33 +504,178 @@ Deno.test("readmit() judges a scan that waited anew, in the name of whoever aske
 
 const READMITTED: readonly (readonly [
   PolicyDecision,
-  approved: boolean,
-  status: string,
+  answered: readonly string[],
+  code: string | null,
   decision: string,
 ])[] = [
-  [ASK, true, "succeeded", "allowed guardrails two-persons"],
-  [ASK, false, "failed", "refused policy two-persons two-persons"],
+  [ALLOW, [], null, "allowed guardrails business-hours"],
+  [ASK, ["two-persons@1"], null, "allowed guardrails two-persons"],
+  [
+    ASK,
+    ["for-the-database@1", "two-persons@1"],
+    null,
+    "allowed guardrails two-persons",
+  ],
+  [ASK, [], "approval_required", "refused policy two-persons two-persons"],
+  [
+    ASK_TWICE,
+    ["two-persons@1"],
+    "approval_required",
+    "refused policy for-the-database two-persons for-the-database two-persons",
+  ],
+  [
+    ASK_OTHERWISE,
+    ["two-persons@1"],
+    "approval_required",
+    "refused policy two-persons two-persons",
+  ],
   [
     DENY,
-    true,
-    "failed",
+    ["two-persons@1"],
+    "policy_denied",
     "refused policy freeze no-database freeze no-database",
   ],
 ];
 
-for (const [says, approved, status, decision] of READMITTED) {
-  Deno.test(`readmit() of a scan that was ${approved ? "" : "not "}approved under a policy of today that says ${says.kind}: ${status}`, async () => {
+for (const [says, answered, code, decision] of READMITTED) {
+  const now = says.kind === "approval" ? says.demands.join() : says.kind;
+  Deno.test(`readmit() of a scan whose approval answers "${answered}" under policies that now say ${now}: ${code}`, async () => {
+    verifies("approvals.policies");
     const { desk } = await deskUnder(says);
     await using _ = desk;
     desk.answerAll();
-    const ended = await desk.dispatcher.resume(left(approved));
-    assert.equal(ended.status, status);
+    const ended = await desk.dispatcher.resume(left(answered));
+    assert.equal(ended.status, code === null ? "succeeded" : "failed");
+    assert.equal(ended.error?.code ?? null, code);
     assert.deepEqual(decisions(desk), [decision]);
-    if (status === "failed") assert.equal(ended.error?.code, "policy_denied");
-    assert.equal(desk.far().count("scan"), status === "failed" ? 0 : 1);
+    assert.equal(desk.far().count("scan"), code === null ? 1 : 0);
+    // Whoever wanted it may be gone: nobody is asked in their name.
     assert.deepEqual(await asked(desk), []);
   });
 }
+
+/** Leaves a scan as a server does that dies before the scan's approval is used up. */
+async function leftByDeath(desk: Desk): Promise<Scan> {
+  const { approvals, scans } = desk;
+  const started = approvals.started.bind(approvals);
+  const reached = Promise.withResolvers<void>();
+  approvals.started = () => {
+    reached.resolve();
+    return new Promise(() => {});
+  };
+  desk.call(TARGET, ALICE).catch(() => {});
+  await reached.promise;
+  approvals.started = started;
+  const [scan = assert.fail("nothing was kept")] = scans.newest();
+  // Another server goes on with it: the call above is none of that one's.
+  return { ...scan, id: "01arz3ndektsv4rrffq69g5fav" };
+}
+
+Deno.test("a scan whose server died before its approval was used up uses it when it goes on: no second one comes of it", async () => {
+  verifies("approvals.once");
+  const { desk } = await deskUnder(ASK);
+  await using _ = desk;
+  const id = await grantedId(desk);
+  const scan = await leftByDeath(desk);
+  assert.equal(scan.askedBy?.approval, id);
+  assert.equal((await desk.approvals.get(id, "default")).scanId, null);
+  desk.answerAll();
+  const ended = await desk.dispatcher.resume(scan);
+  assert.equal(ended.status, "succeeded");
+  assert.equal((await desk.approvals.get(id, "default")).scanId, scan.id);
+  // A key keeps the call from joining another one.
+  const again = await desk.call({ ...TARGET, idempotency_key: "k" }, ALICE);
+  assert.equal(scanOf(again).id, scan.id);
+  assert.equal(desk.far().count("scan"), 1);
+});
+
+/** What came of the approval before the scan goes on, and what the scan ends with. */
+const USED: readonly (readonly [
+  what: string,
+  happens: (desk: Desk, id: string, scan: Scan) => Promise<unknown> | void,
+  code: string | null,
+])[] = [
+  [
+    "was used by this very scan",
+    (desk, id, scan) => desk.approvals.started(id, scan.id),
+    null,
+  ],
+  [
+    "was used by another scan",
+    (desk, id) => desk.approvals.started(id, "another"),
+    "conflict",
+  ],
+  ["has expired", (desk) => void (desk.now += 3_601_000), "conflict"],
+];
+
+for (const [what, happens, code] of USED) {
+  Deno.test(`a scan that goes on after its server's death, whose approval ${what}: ${code}`, async () => {
+    verifies("approvals.once");
+    const { desk } = await deskUnder(ASK);
+    await using _ = desk;
+    const id = await grantedId(desk);
+    const scan = left(ASK.demands, id);
+    await happens(desk, id, scan);
+    desk.answerAll();
+    const ended = await desk.dispatcher.resume(scan);
+    assert.equal(ended.error?.code ?? null, code);
+    assert.equal(desk.far().count("scan"), code === null ? 1 : 0);
+    assert.equal(
+      decisions(desk).at(-1),
+      code === null
+        ? "allowed guardrails two-persons"
+        : "refused approval two-persons",
+    );
+  });
+}
+
+for (
+  const [says, code] of [[ASK, "approval_required"], [ALLOW, null]] as const
+) {
+  Deno.test(`a scan that an earlier version left in the queue has no approval: ${says.kind} ends it with ${code}`, async () => {
+    verifies("approvals.policies");
+    const { desk } = await deskUnder(says);
+    await using _ = desk;
+    desk.answerAll();
+    const askedBy = parseAskedBy(
+      '{"kind":"key","subject":"key:alice","roles":["operator"],"approved":true}',
+    );
+    const ended = await desk.dispatcher.resume({ ...left([]), askedBy });
+    assert.equal(ended.error?.code ?? null, code);
+    assert.equal(desk.far().count("scan"), code === null ? 1 : 0);
+  });
+}
+
+Deno.test("a scan that was approved and waited is not covered by that for a policy that came since, and its call asks anew", async () => {
+  verifies("approvals.policies");
+  const desk = await Desk.open({ permits: 1 });
+  await using _ = desk;
+  const policy = new FakePolicy(() => ASK);
+  desk.rules = rulesOf({ ...RULES, policy });
+  const used = await grantedId(desk);
+  policy.says = () => ALLOW;
+  const running = desk.call({ ...TARGET, ports: "24" }, ALICE);
+  const { id } = await desk.far().next("scan");
+  policy.says = () => ASK;
+  const waiting = refusal(desk.call(TARGET, ALICE));
+  while ((await desk.approvals.get(used, "default")).scanId === null) {
+    await desk.far().settled();
+  }
+  policy.says = () => ASK_TWICE;
+  desk.now += 60_000;
+  desk.answerAll();
+  desk.far().say({ kind: "done", id, outcome: outcomeOf({}) });
+  await running;
+  const error = await waiting;
+  assert.deepEqual([error.code, error.message], [
+    "approval_required",
+    'Cannot scan: while the request waited, policy "for-the-database", "two-persons" came to demand an approval that it does not have; make the call again to ask for it',
+  ]);
+  assert.equal(desk.far().count("scan"), 1);
+  const anew = await refusal(desk.call(TARGET, ALICE));
+  assert.equal(anew.code, "approval_required");
+  assert.ok(anew.approval !== undefined && anew.approval.id !== used);
+});
 
 /** What changes while a scan waits for its place, what it ends with, and the rule that its record names. */
 const LATE: readonly (readonly [
@@ -524,7 +693,7 @@ const LATE: readonly (readonly [
   [
     "a second person is demanded",
     (_, policy) => policy.says = () => ASK,
-    "policy_denied",
+    "approval_required",
     "refused policy two-persons two-persons",
   ],
   [

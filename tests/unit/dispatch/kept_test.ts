@@ -230,8 +230,10 @@ Deno.test("resume() runs nothing in the name of credentials that were taken back
   await using desk = await Desk.open();
   desk.revoked.add("key:gone");
   const askedBy = {
-    ...{ kind: "key", subject: "key:gone", approved: false } as const,
+    ...{ kind: "key", subject: "key:gone" } as const,
     roles: ["operator"] as const,
+    answered: [],
+    approval: null,
   };
   const ended = await desk.dispatcher.resume({ ...left(TARGET), askedBy });
   assert.deepEqual([ended.status, ended.error?.code], [

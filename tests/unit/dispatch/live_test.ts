@@ -6,6 +6,7 @@
  */
 import assert from "node:assert/strict";
 import { keyOf } from "../../support/principals.ts";
+import { verifies } from "../../requirements.ts";
 import { SOMEONE } from "../../support/who.ts";
 import { outcomeOf, reportOf } from "../isolate/fixtures/far_side.ts";
 import { codeOf, Desk, scanOf } from "./fixtures/desk.ts";
@@ -62,6 +63,40 @@ Deno.test("a scan's life is told in order, with its state, to its tenant", async
     phase: "SYN scan",
   });
   assert.equal(desk.told[4]?.data["error"], null);
+});
+
+Deno.test("what a scan prints is told while somebody watches, cleaned and below untrusted", async () => {
+  verifies("events.output.bounded");
+  await using desk = await Desk.open();
+  const calling = desk.call(TARGET, BLUE);
+  const { id } = await desk.far().next("scan");
+  const say = (text: string) =>
+    desk.far().say({
+      kind: "output",
+      id,
+      printed: { lines: [{ stream: "stderr", text }], skipped: 2 },
+    });
+  say("nobody watches");
+  desk.far().say({ kind: "progress", id, progress: PROGRESS });
+  while (desk.told.at(-1)?.kind !== "scan.progress") {
+    await new Promise((done) => setTimeout(done, 0));
+  }
+  desk.watched = true;
+  desk.far().say({ kind: "progress", id, progress: PROGRESS });
+  await desk.far().next("watch");
+  say("\u001b[31mred\u202e\u0007");
+  desk.far().say({ kind: "done", id, outcome: outcomeOf() });
+  const scan = scanOf(await calling);
+  const told = desk.told.filter(({ kind }) => kind === "scan.output");
+  assert.deepEqual(told, [{
+    kind: "scan.output",
+    tenant: "blue",
+    scanId: scan.id,
+    data: {
+      untrusted: { lines: [{ stream: "stderr", text: "red" }] },
+      skipped: 2,
+    },
+  }]);
 });
 
 Deno.test("a scan that is joined is told of once, and one from the cache not again", async () => {

@@ -70,14 +70,52 @@ Deno.test("call() counts scans, addresses and masscan's packets for the caller's
   assert.equal(used(desk, "scans_per_hour", "blue"), 1);
 });
 
-Deno.test("a scan is charged the seconds that it ran", async () => {
-  await using desk = await Desk.open({ quotas: { scan_seconds_per_hour: 2 } });
+Deno.test("a scan is charged the processor time that it took, and not the time that it waited", async () => {
+  verifies("quotas.cpu_seconds");
+  await using desk = await Desk.open({ quotas: { cpu_seconds_per_hour: 2 } });
+  const scanFor = async (cpuSeconds: number) => {
+    const calling = desk.call(TARGET);
+    const { id } = await desk.far().next("scan");
+    desk.now += 600_000;
+    desk.far().say({ kind: "done", id, outcome: outcomeOf({ cpuSeconds }) });
+    await calling;
+  };
+  await scanFor(0.5);
+  assert.equal(used(desk, "cpu_seconds_per_hour"), 0.5);
+  await scanFor(2.25);
+  assert.equal(used(desk, "cpu_seconds_per_hour"), 2.75);
+  assert.equal(await codeOf(desk.call(TARGET)), "quota_exceeded");
+  assert.match(
+    await desk.metrics.render("prometheus"),
+    /^mcp_scanner_cpu_seconds_total\{tool="nmap"\} 2\.75$/m,
+  );
+});
+
+Deno.test("a scan is charged before anybody can see its end", async () => {
+  verifies("quotas.cpu_seconds");
+  await using desk = await Desk.open({ quotas: { cpu_seconds_per_hour: 2 } });
+  desk.answerAll({ cpuSeconds: 1.5 });
+  const { scans } = desk;
+  const end = scans.end.bind(scans);
+  const seen: unknown[] = [];
+  scans.end = (id, change) => {
+    seen.push(used(desk, "cpu_seconds_per_hour"));
+    return end(id, change);
+  };
+  await desk.call(TARGET);
+  assert.deepEqual(seen, [1.5]);
+});
+
+Deno.test("a scan whose isolate died is charged the time since its start", async () => {
+  verifies("quotas.cpu_seconds");
+  await using desk = await Desk.open({ quotas: { cpu_seconds_per_hour: 2 } });
   const calling = desk.call(TARGET);
   const { id } = await desk.far().next("scan");
   desk.now += 2_500;
-  desk.far().say({ kind: "done", id, outcome: outcomeOf() });
-  await calling;
-  assert.equal(used(desk, "scan_seconds_per_hour"), 2.5);
+  const error = { code: "internal", message: "Cannot go on: it died" } as const;
+  desk.far().say({ kind: "refused", id, error });
+  assert.equal(scanOf(await calling).status, "failed");
+  assert.equal(used(desk, "cpu_seconds_per_hour"), 2.5);
   assert.equal(await codeOf(desk.call(TARGET)), "quota_exceeded");
 });
 

@@ -6,11 +6,13 @@
 import assert from "node:assert/strict";
 import { AppError } from "@/error/app_error.ts";
 import type { AuditEntry } from "@/audit/entry.ts";
+import { rulesOf } from "@/dispatch/rules.ts";
 import { LOCAL } from "@/identity/principal.ts";
 import { verifies } from "../../requirements.ts";
+import { FakePolicy } from "../../support/policy.ts";
 import { SOMEONE } from "../../support/who.ts";
 import { outcomeOf, reportOf } from "../isolate/fixtures/far_side.ts";
-import { Desk } from "./fixtures/desk.ts";
+import { Desk, RULES } from "./fixtures/desk.ts";
 
 const FULL = new AppError(
   "tool_unavailable",
@@ -27,6 +29,30 @@ function lines(entries: readonly AuditEntry[]): string[] {
       : entry.kind;
   });
 }
+
+Deno.test("call() names the guardrail that refuses to the caller as it does in the record", async () => {
+  verifies("error.guardrail");
+  const cases = [
+    [{ target: "8.8.8.8" }, "scope"],
+    [{ target: "172.16.0.0/12" }, "network_size"],
+    [{ target: "127.0.0.1", timing: 5 }, "intrusive"],
+  ] as const;
+  await using desk = await Desk.open();
+  for (const [args, guardrail] of cases) {
+    await assert.rejects(desk.call(args), { guardrail });
+    assert.equal(
+      lines(desk.recorded).at(-1),
+      `decision scan refused ${guardrail}`,
+    );
+  }
+  const policy = new FakePolicy(() => ({ kind: "deny", policies: ["p"] }));
+  desk.rules = rulesOf({ ...RULES, policy });
+  await assert.rejects(desk.call({ target: "127.0.0.1" }), {
+    code: "policy_denied",
+    guardrail: undefined,
+    message: /policy "p" forbids it/,
+  });
+});
 
 Deno.test("call() records who asked for what and that it was allowed before the scan starts", async () => {
   verifies("audit.every_call");
@@ -114,6 +140,72 @@ Deno.test("call() does nothing that cannot be recorded", async () => {
   await assert.rejects(desk.call({ target: "10.0.0.1" }), FULL);
   assert.deepEqual(desk.steps, []);
   assert.equal(desk.scans.newest().length, 0);
+});
+
+Deno.test("call() looks no name up, asks no second person and keeps no scan before its request is on record", async () => {
+  verifies("audit.fail_closed");
+  for (const kind of ["allow", "approval"] as const) {
+    for (const target of ["web.lab.internal", "10.0.0.1"]) {
+      await using desk = await Desk.open({ rawSocketsKnown: true });
+      const policy = new FakePolicy(() => ({
+        ...{ kind, policies: ["p"], demands: ["p"], byClientUser: false },
+      }));
+      desk.rules = rulesOf({ ...RULES, policy });
+      desk.auditFault = FULL;
+      await assert.rejects(desk.call({ target, ports: "22" }), FULL);
+      assert.deepEqual(desk.steps.filter((step) => step !== "raw sockets"), []);
+      const filter = { tenant: "default" };
+      const asked = await desk.approvals.list(filter, { limit: 1 });
+      assert.deepEqual(asked.items, []);
+      assert.equal(desk.scans.newest().length, 0);
+    }
+  }
+});
+
+Deno.test("call() gives request and refusal to the disk at once, and answers when both are there", async () => {
+  verifies("audit.every_call");
+  await using desk = await Desk.open({ rawSocketsKnown: true });
+  const disk = Promise.withResolvers<void>();
+  desk.auditGate = disk.promise;
+  let answered = false;
+  const calling = desk.call({ target: "8.8.8.8", ports: "22" })
+    .finally(() => answered = true);
+  calling.catch(() => {});
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  assert.deepEqual(lines(desk.recorded), [
+    "request",
+    "decision scan refused scope",
+  ]);
+  assert.equal(answered, false);
+  disk.resolve();
+  await assert.rejects(calling, { code: "target_not_allowed" });
+});
+
+Deno.test("call() answers no refusal by a quota that is not on record, in the background neither", async () => {
+  verifies("audit.fail_closed");
+  const quotas = { scans_per_hour: 1 };
+  await using desk = await Desk.open({ quotas, rawSocketsKnown: true });
+  desk.answerAll();
+  await desk.call({ target: "127.0.0.1", ports: "1" });
+  desk.auditFault = FULL;
+  for (const background of [false, true]) {
+    const again = { target: "127.0.0.1", ports: "2", background };
+    await assert.rejects(desk.call(again), FULL);
+  }
+});
+
+Deno.test("call() tells nobody live of a refusal before it is on record", async () => {
+  verifies("audit.every_call");
+  await using desk = await Desk.open({ rawSocketsKnown: true });
+  const disk = Promise.withResolvers<void>();
+  desk.auditGate = disk.promise;
+  const calling = desk.call({ target: "8.8.8.8", ports: "22" });
+  calling.catch(() => {});
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  assert.deepEqual(desk.told, []);
+  disk.resolve();
+  await assert.rejects(calling, { code: "target_not_allowed" });
+  assert.deepEqual(desk.told.map(({ kind }) => kind), ["call.refused"]);
 });
 
 Deno.test("call() starts nothing when the disk fills up between request and decision", async () => {

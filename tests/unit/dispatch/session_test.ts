@@ -6,14 +6,15 @@
  */
 import assert from "node:assert/strict";
 import type { From } from "@/audit/entry.ts";
-import type { Engine } from "@/dispatch/engine.ts";
+import type { Capabilities, Engine } from "@/dispatch/engine.ts";
 import { type Core, Session } from "@/dispatch/session.ts";
 import { AppError } from "@/error/app_error.ts";
-import { LOCAL, type Principal } from "@/identity/principal.ts";
+import { LOCAL, type Principal, type Scope } from "@/identity/principal.ts";
 import { rulesOf } from "@/dispatch/rules.ts";
 import { verifies } from "../../requirements.ts";
 import { keyOf } from "../../support/principals.ts";
 import { outcomeOf } from "../isolate/fixtures/far_side.ts";
+import { GUARDRAILS } from "../tools/nmap_fixture.ts";
 import { codeOf, Desk, RULES, scanOf } from "./fixtures/desk.ts";
 
 const TARGET = { target: "127.0.0.1" } as const;
@@ -75,6 +76,106 @@ async function refusal(promise: Promise<unknown>): Promise<AppError> {
   return thrown;
 }
 
+/** Bounds of two tenants, and of engagements and a tag that lie here and there. */
+const BOUNDS: Capabilities["guardrails"]["scope"]["bounds"] = [
+  {
+    kind: "engagement",
+    name: "both",
+    subnets: ["10.1.5.0/24", "10.2.5.0/24", "10.0.0.0/8"],
+  },
+  { kind: "engagement", name: "of-red", subnets: ["10.2.9.0/24"] },
+  { kind: "tag", name: "web", subnets: ["10.1.0.7", "10.2.0.7"] },
+  { kind: "tenant", name: "blue", subnets: ["10.1.0.0/16"] },
+  { kind: "tenant", name: "green", subnets: ["10.2.0.0/16"] },
+];
+
+/** Who asks, and what of the bounds is shown. */
+const SHOWN: readonly (readonly [tenant: string, shown: readonly string[]])[] =
+  [
+    ["blue", [
+      "both 10.1.5.0/24 10.1.0.0/16",
+      "web 10.1.0.7",
+      "blue 10.1.0.0/16",
+    ]],
+    ["green", [
+      "both 10.2.5.0/24 10.2.0.0/16",
+      "of-red 10.2.9.0/24",
+      "web 10.2.0.7",
+      "green 10.2.0.0/16",
+    ]],
+    // Bound to nothing: each of them lies in what it may scan.
+    ["grey", [
+      "both 10.1.5.0/24 10.2.5.0/24 10.0.0.0/8",
+      "of-red 10.2.9.0/24",
+      "web 10.1.0.7 10.2.0.7",
+    ]],
+    ["default", [
+      "both 10.1.5.0/24 10.2.5.0/24 10.0.0.0/8",
+      "of-red 10.2.9.0/24",
+      "web 10.1.0.7 10.2.0.7",
+      "blue 10.1.0.0/16",
+      "green 10.2.0.0/16",
+    ]],
+  ];
+
+function capable(principal: Principal): Session {
+  const capabilities = {
+    guardrails: {
+      ...GUARDRAILS,
+      scope: { ...GUARDRAILS.scope, bounds: BOUNDS },
+    },
+    sandbox: { mode: "none", reason: null },
+    rawSockets: null,
+    tools: [],
+  } as unknown as Capabilities;
+  const core = { capabilities: () => Promise.resolve(capabilities) };
+  return new Session(core as unknown as Core, principal);
+}
+
+for (const [tenant, shown] of SHOWN) {
+  Deno.test(`capabilities() shows the tenant ${tenant} the networks that concern it`, async () => {
+    verifies("dispatch.capabilities");
+    const engine = capable(keyOf("someone", ["viewer"], tenant));
+    const { guardrails } = await engine.capabilities();
+    assert.deepEqual(
+      guardrails.scope.bounds.map(({ name, subnets }) =>
+        [name, ...subnets].join(" ")
+      ),
+      shown,
+    );
+  });
+}
+
+/** What credentials are narrowed to, and whether they see what may be scanned: as `GET /tools` has it. */
+const NARROWED: readonly (readonly [
+  scopes: readonly Scope[] | null,
+  may: boolean,
+])[] = [
+  [null, true],
+  [["read"], true],
+  [["scan:masscan"], true],
+  [["approve"], false],
+  [["cancel"], false],
+  [["admin"], false],
+  [[], false],
+];
+
+for (const [scopes, may] of NARROWED) {
+  Deno.test(`capabilities() asks for a role and a scope: ${scopes ?? "all"}`, async () => {
+    verifies("dispatch.capabilities");
+    for (const role of ["viewer", "operator", "approver", "admin"] as const) {
+      const principal = {
+        ...keyOf("someone", [role]),
+        scopes: scopes === null ? null : new Set(scopes),
+      };
+      const asked = capable(principal).capabilities();
+      assert.equal(await codeOf(asked), may ? "no error" : "forbidden", role);
+    }
+    const nobody = capable({ ...keyOf("nobody"), roles: new Set() });
+    assert.equal(await codeOf(nobody.capabilities()), "forbidden");
+  });
+}
+
 /** What takes the id of a scan. */
 const BY_ID: readonly (readonly [
   name: string,
@@ -117,6 +218,7 @@ Deno.test("approveByUser() knows no request of another tenant", async () => {
     arguments: TARGET,
     digest: "d",
     policies: ["two-persons"],
+    demands: ["two-persons@1"],
     byClientUser: true,
   });
   const blue = session(desk, BLUE);

@@ -5,6 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { AppError, parseErrorBody } from "@/error/app_error.ts";
+import { errorText } from "@/error/mcp_result.ts";
 import { verifies } from "../../requirements.ts";
 
 Deno.test("AppError.toBody() names the approval that a call waits for, and not who may decide", () => {
@@ -17,6 +18,22 @@ Deno.test("AppError.toBody() names the approval that a call waits for, and not w
     message: "Cannot scan yet: wait",
     approval_id: "apr_01ABC",
   });
+});
+
+Deno.test("AppError.toBody() names the guardrail that refused, and errorText() does", () => {
+  verifies("error.guardrail");
+  const error = new AppError("target_not_allowed", "Cannot scan it: no", {
+    guardrail: "scope",
+  });
+  assert.deepEqual(error.toBody(), {
+    code: "target_not_allowed",
+    message: "Cannot scan it: no",
+    guardrail: "scope",
+  });
+  assert.match(
+    errorText(error.toBody()),
+    /^Cannot scan it: no\nError: target_not_allowed\. Guardrail: scope\. Next: /,
+  );
 });
 
 Deno.test("parseErrorBody() reads the approval; who may decide does not cross", () => {

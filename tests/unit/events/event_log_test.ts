@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { AppError } from "@/error/app_error.ts";
 import type { EventKind, Happening, LiveEvent } from "@/events/event.ts";
+import { readEventId } from "@/events/event_id.ts";
 import { EventLog, type EventLogOptions } from "@/events/event_log.ts";
 import type { Listener } from "@/events/listener.ts";
 import { verifies } from "../../requirements.ts";
@@ -37,6 +38,7 @@ interface Begin {
   scanId?: string | null;
   signal?: AbortSignal;
   queueMax?: number;
+  output?: boolean;
 }
 
 function listen(log: EventLog, begin: Begin = {}): Listener {
@@ -543,3 +545,132 @@ function checkReplay(
     assert.ok(shown.includes(n) || isOld, `event ${n} is lost`);
   }
 }
+
+/** Tells a line of output. */
+function print(log: EventLog, text: string, scanId = "s1", tenant = "a"): void {
+  const lines = [{ stream: "stdout", text }];
+  log.tellOutput({ tenant, scanId }, { untrusted: { lines }, skipped: 0 });
+}
+
+/** The texts and counts of output, and the kinds of everything else. */
+function printed(events: readonly LiveEvent[]): unknown[] {
+  return events.map(({ kind, data }) => {
+    if (kind !== "scan.output") return kind;
+    const { untrusted, skipped } = data as {
+      readonly untrusted: { readonly lines: readonly { text: string }[] };
+      readonly skipped: number;
+    };
+    return [...untrusted.lines.map(({ text }) => text), skipped];
+  });
+}
+
+Deno.test("output is told to those who asked for it, of their scan and their tenant", async () => {
+  verifies("events.output.asked");
+  const log = newLog();
+  const listeners = {
+    all: listen(log, { output: true }),
+    one: listen(log, { output: true, scanId: "s2" }),
+    house: listen(log, { output: true, tenant: "default", seesServer: true }),
+    other: listen(log, { output: true, tenant: "b" }),
+    plain: listen(log),
+  };
+  print(log, "first", "s1");
+  print(log, "second", "s2");
+  const heard: Record<string, unknown> = {};
+  for (const [name, listener] of Object.entries(listeners)) {
+    heard[name] = printed(await drain(listener));
+  }
+  assert.deepEqual(heard, {
+    all: [["first", 0], ["second", 0]],
+    one: [["second", 0]],
+    house: [],
+    other: [],
+    plain: [],
+  });
+});
+
+Deno.test("isWatched() knows who watches, until they go", async () => {
+  const log = newLog();
+  const scan = { tenant: "a", scanId: "s1" };
+  listen(log);
+  listen(log, { output: true, tenant: "b" });
+  listen(log, { output: true, scanId: "s2" });
+  assert.equal(log.isWatched(scan), false);
+  assert.equal(log.isWatched({ ...scan, scanId: "s2" }), true);
+  assert.equal(log.isWatched({ tenant: null, scanId: null }), false);
+  const all = listen(log, { output: true });
+  const one = listen(log, { output: true, scanId: "s1" });
+  assert.equal(log.isWatched(scan), true);
+  await all.return();
+  assert.equal(log.isWatched(scan), true);
+  await one.return();
+  assert.equal(log.isWatched(scan), false);
+  print(log, "to nobody");
+  log.close();
+  assert.equal(log.isWatched({ ...scan, scanId: "s2" }), false);
+});
+
+Deno.test("output is in no replay, takes no place and no number", async () => {
+  verifies("events.output.live");
+  const log = newLog({ keep: 4 });
+  const listener = listen(log, { output: true });
+  for (let n = 1; n <= 4; n++) {
+    log.tell(happening(n));
+    for (let at = 0; at < 50; at++) print(log, `${n}.${at}`);
+  }
+  assert.equal(log.state.kept, 4);
+  assert.equal(log.state.told, 4);
+  const events = await drain(listener);
+  const ids = events.filter(({ kind }) => kind !== "scan.output");
+  assert.deepEqual(numbers(ids), [1, 2, 3, 4]);
+  // A client that saw a line last comes back with it, and misses nothing.
+  for (const event of events) {
+    const { own } = readEventId(event.id) ?? { own: NaN };
+    const again = listen(log, { output: true, after: event.id });
+    const rest = Array.from({ length: 4 - own }, (_, at) => own + 1 + at);
+    assert.deepEqual(numbers(await drain(again)), rest, event.id);
+  }
+});
+
+Deno.test("a listener that replays hears output once it has caught up", async () => {
+  verifies("events.output.live");
+  const log = newLog();
+  const first = listen(log);
+  log.tell(happening(1));
+  log.tell(happening(2));
+  const listener = listen(log, { output: true, after: first.position });
+  print(log, "meanwhile");
+  assert.deepEqual(numbers(await drain(listener)), [1, 2]);
+  print(log, "now");
+  assert.deepEqual(printed(await drainOn(listener)), [["now", 0]]);
+});
+
+Deno.test("the newest output waits for a slow listener, and nobody is dropped because of it", async () => {
+  verifies("events.output.bounded");
+  for (const [queueMax, waiting] of [[1_000, 16], [40, 10], [4, 1]] as const) {
+    const log = newLog();
+    const listener = listen(log, { output: true, queueMax });
+    log.tell(happening(1));
+    for (let n = 0; n < 5_000; n++) print(log, `${n}`);
+    assert.equal(listener.queued, 1 + waiting);
+    log.tell(happening(2));
+    const events = printed(await drain(listener));
+    assert.equal(log.state.dropped, 0);
+    const lost = waiting === 1 ? 4_999 : 0;
+    assert.deepEqual(events.slice(-2), [["4999", lost], "scan.found"]);
+    assert.equal(events.length, 2 + waiting);
+    assert.deepEqual(events[1], [`${5_000 - waiting}`, 5_000 - waiting]);
+  }
+});
+
+Deno.test("lines that were pushed out are counted with the next ones of their scan", async () => {
+  const log = newLog();
+  const listener = listen(log, { output: true, queueMax: 8 });
+  for (const scanId of ["s1", "s2", "s2", "s2"]) print(log, "x", scanId);
+  // Two wait, and both are of the second scan.
+  assert.deepEqual(printed(await drain(listener)), [["x", 1], ["x", 0]]);
+  print(log, "y", "s1");
+  assert.deepEqual(printed(await drainOn(listener)), [["y", 1]]);
+  print(log, "z", "s1");
+  assert.deepEqual(printed(await drainOn(listener)), [["z", 0]]);
+});

@@ -10,6 +10,8 @@ import {
   NEEDS,
   require,
   requireGrant,
+  ScopeError,
+  scopeErrorOf,
 } from "@/identity/authorize.ts";
 import {
   LOCAL,
@@ -26,7 +28,7 @@ import { verifies } from "../../requirements.ts";
 const GOLDEN = `
 operation      house  other  scopes
 read           voaA   voaA   read
-tools          voaA   voaA   read
+tools          voaA   voaA   read,scan:nmap,scan:masscan,scan:gobuster
 stats          voaA   voaA   read
 events         voaA   voaA   read
 plan:nmap      .o..   .o..   scan:nmap
@@ -197,5 +199,54 @@ Deno.test("requireGrant() lets nobody make a key with more than they have", () =
     const grant = () => requireGrant(principal, key);
     if (allowed) grant();
     else assert.throws(grant, { code: "forbidden" }, JSON.stringify(key));
+  }
+});
+
+Deno.test("scopeErrorOf() speaks of a scope only where that is all that is missing", () => {
+  verifies("http.challenge");
+  const narrow = (roles: readonly Role[], scopes: readonly Scope[] | null) => ({
+    ...LOCAL,
+    roles: new Set(roles),
+    scopes: scopes === null ? null : new Set(scopes),
+  });
+  const cases: readonly (readonly [
+    Principal,
+    AuthorizedOperation,
+    Scope | null,
+  ])[] = [
+    [narrow(["operator"], ["read"]), "scan:nmap", "scan:nmap"],
+    [narrow(["operator"], ["read"]), "plan:masscan", "scan:masscan"],
+    [narrow(["operator"], ["read"]), "cancel", "cancel"],
+    [narrow(["viewer"], ["scan:nmap"]), "read", "read"],
+    // Any of several will do: the least is named.
+    [narrow(["approver"], ["cancel"]), "tools", "read"],
+    [narrow(["approver"], ["cancel"]), "approvals", "read"],
+    // With the scope the role would still be missing.
+    [narrow(["viewer"], ["read"]), "scan:nmap", null],
+    [narrow(["viewer"], null), "scan:nmap", null],
+    [
+      { ...narrow(["admin"], ["read"]), tenant: "red" },
+      "configure",
+      null,
+    ],
+    [narrow(["operator"], ["scan:nmap"]), "scan:nmap", null],
+    [narrow(["operator"], null), "scan:nmap", null],
+    [
+      narrow(["admin"], ["admin"]),
+      "toString" as AuthorizedOperation,
+      null,
+    ],
+  ];
+  for (const [principal, operation, scope] of cases) {
+    const error = scopeErrorOf(principal, operation);
+    assert.equal(error?.scope ?? null, scope, operation);
+    if (may(principal, operation)) continue;
+    assert.throws(
+      () => require(principal, operation),
+      (thrown: unknown) =>
+        (thrown as { code?: string }).code === "forbidden" &&
+        thrown instanceof ScopeError === (scope !== null),
+      operation,
+    );
   }
 });

@@ -9,7 +9,7 @@ const MINUTE = 60_000;
 const NONE: QuotaLimits = {
   scans_per_hour: 0,
   targets_per_hour: 0,
-  scan_seconds_per_hour: 0,
+  cpu_seconds_per_hour: 0,
   packets_per_hour: 0,
   concurrent_scans: 0,
 };
@@ -99,21 +99,21 @@ Deno.test("Quotas: what is reserved counts at once, and comes back without commi
   assert.equal(refusal(() => quotas.reserve("red", ONE)).retryAfter, 3_660);
 });
 
-Deno.test("Quotas: scan seconds are charged at the end and bar new scans until they are back", () => {
-  const { clock, quotas } = setup({ scan_seconds_per_hour: 10 });
+Deno.test("Quotas: processor seconds are charged at the end and bar new scans until they are back", () => {
+  const { clock, quotas } = setup({ cpu_seconds_per_hour: 10 });
   const first = quotas.reserve("red", ONE);
   first.commit();
-  first.charge(9.5);
+  quotas.charge("red", 9.5);
   const second = quotas.reserve("red", ONE);
   second.commit();
   second[Symbol.dispose]();
   clock.now = 5 * MINUTE;
-  second.charge(4.25);
+  quotas.charge("red", 4.25);
   const error = refusal(() => quotas.reserve("red", ONE));
   assert.equal(
     error.message,
-    "Cannot scan: 13.8 of 10 seconds of this tenant are used in this hour " +
-      "(limits.scan_seconds_per_hour); enough comes back in 3360 s: retry then, or ask for less",
+    "Cannot scan: 13.8 of 10 processor seconds of this tenant are used in this hour " +
+      "(limits.cpu_seconds_per_hour); enough comes back in 3360 s: retry then, or ask for less",
   );
   clock.now += 3_360_000;
   quotas.reserve("red", ONE);
@@ -122,7 +122,7 @@ Deno.test("Quotas: scan seconds are charged at the end and bar new scans until t
   refusal(() => quotas.reserve("red", ONE));
 });
 
-Deno.test("Quotas.charge() counts for a scan of an earlier life, and nothing for a tenant that is gone", () => {
+Deno.test("Quotas.charge() counts for a scan that nothing was reserved for, and nothing for a tenant that is gone", () => {
   const { quotas } = setup({});
   quotas.charge("blue", 3);
   quotas.charge("gone", 3);
@@ -165,7 +165,7 @@ Deno.test("Quotas.reconfigure() keeps what is used, also where no limit was set"
   quotas.reserve("green", { ...ONE, targets: 500 });
   // A scan of a tenant that is gone ends like any other.
   open.commit();
-  open.charge(1);
+  quotas.charge("blue", 1);
   clock.now = 61 * MINUTE;
   quotas.reserve("red", { ...ONE, targets: 500 });
 });
@@ -178,13 +178,13 @@ Deno.test("Quotas.use() shows every quota with when some of it comes back", () =
   const done = quotas.reserve("red", { scans: 1, targets: 256, packets: 0 });
   done.commit();
   clock.now = 2 * MINUTE;
-  done.charge(1.5);
+  quotas.charge("red", 1.5);
   quotas.reserve("red", { scans: 1, targets: 1, packets: 0 });
   assert.deepEqual(quotas.use("red"), [
     { name: "scans_per_hour", limit: 10, used: 2, resetSeconds: 3_540 },
     { name: "targets_per_hour", limit: null, used: 257, resetSeconds: 3_540 },
     {
-      name: "scan_seconds_per_hour",
+      name: "cpu_seconds_per_hour",
       limit: null,
       used: 1.5,
       resetSeconds: 3_660,

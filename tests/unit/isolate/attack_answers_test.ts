@@ -42,6 +42,13 @@ const OUTCOMES: Readonly<Record<string, object>> = {
   "a command line that is none": { argv: 7n },
   "targets that are none": { targets: [1n] },
   "notes that are too long": { notes: ["x".repeat(40_000)] },
+  "no processor time": { cpuSeconds: undefined },
+  "processor time that is none": { cpuSeconds: NaN },
+  "processor time as text": { cpuSeconds: "1" },
+  "processor time that is a big integer": { cpuSeconds: 1n },
+  "less than no processor time": { cpuSeconds: -1 },
+  "endless processor time": { cpuSeconds: Infinity },
+  "more processor time than there is": { cpuSeconds: 10_000_001 },
 };
 
 /** Progress, none of which is one. */

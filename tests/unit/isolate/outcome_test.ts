@@ -38,14 +38,19 @@ const READER: Reader = {
 };
 
 function outcome(exit: Exit) {
-  return outcomeOf(exit, READER, new Output(READER, 1_024), {
-    tool: "nmap",
-    limits: LIMITS,
-    argv: [["nmap"]],
-    targets: ["127.0.0.1"],
-    scanType: "connect",
-    planNotes: [],
-  });
+  return outcomeOf(
+    { exit, cpuSeconds: 1.5 },
+    READER,
+    new Output(READER, 1_024),
+    {
+      tool: "nmap",
+      limits: LIMITS,
+      argv: [["nmap"]],
+      targets: ["127.0.0.1"],
+      scanType: "connect",
+      planNotes: [],
+    },
+  );
 }
 
 const WORDS: readonly (readonly [limit: LimitName, words: string])[] = [
@@ -62,7 +67,11 @@ const WORDS: readonly (readonly [limit: LimitName, words: string])[] = [
 for (const [limit, words] of WORDS) {
   Deno.test(`outcomeOf() names the limit ${limit} and its key, and blames no tool`, () => {
     verifies("sandbox.limit_is_told");
-    const { status, error, blames } = outcome({ kind: "limit", limit });
+    const { status, error, blames, cpuSeconds } = outcome({
+      kind: "limit",
+      limit,
+    });
+    assert.equal(cpuSeconds, 1.5);
     assert.equal(status, "partial");
     assert.equal(blames, "target");
     assert.deepEqual(error, {

@@ -40,6 +40,8 @@ Deno.test("parseAsk() reads each kind and keeps nothing that it does not know", 
   for (const kind of ["ping", "cancel", "probe"] as const) {
     assert.deepEqual(parseAsk({ kind, id: 7, ...extra }), { kind, id: 7 });
   }
+  const watch = { kind: "watch", id: 3, on: true };
+  assert.deepEqual(parseAsk({ ...watch, ...extra }), watch);
   const resolve = { kind: "resolve", id: 2, names: ["a.lab.internal"] };
   assert.deepEqual(parseAsk({ ...resolve, ...extra }), resolve);
 });
@@ -55,6 +57,8 @@ const MALFORMED_ASKS: readonly unknown[] = [
   {},
   { id: 1 },
   { kind: "scan" },
+  { kind: "watch", id: 1 },
+  { kind: "watch", id: 1, on: "true" },
   { ...SCAN, kind: "spawn" },
   { ...SCAN, kind: "birth" },
   { ...SCAN, kind: ["scan"] },
@@ -126,6 +130,7 @@ Deno.test("parseAnswer() drops what is none", () => {
     { kind: "planned", id: 1 },
     { kind: "resolved", id: 1, addresses: [] },
     { kind: "progress", id: 1, progress: 50 },
+    { kind: "output", id: 1, printed: ["line"] },
     { kind: "probed", id: 1, version: 7 },
   ];
   for (const [at, message] of malformed.entries()) {

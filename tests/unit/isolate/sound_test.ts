@@ -523,6 +523,87 @@ Deno.test("a flood of findings ends its own call, and its scanner is stopped", a
   assert.ok(heard >= 16 && heard < 500, `${heard} were heard`);
 });
 
+Deno.test("a flood of output ends its own call, and its scanner is stopped", async () => {
+  verifies("events.output.bounded");
+  using far = await new FarSide().ready();
+  let heard = 0;
+  const scanning = far.near.scan(
+    REQUEST,
+    { onOutput: () => heard++ },
+    new AbortController().signal,
+  );
+  const { id } = await far.next("scan");
+  const printed = { lines: [], skipped: 1 };
+  for (let at = 0; at < 1_000; at++) far.say({ kind: "output", id, printed });
+  far.say({ kind: "done", id, outcome: outcomeOf() });
+  await assert.rejects(scanning, { code: "internal" });
+  assert.deepEqual(await far.next("cancel"), { kind: "cancel", id });
+  assert.ok(heard >= 16 && heard < 500, `${heard} were heard`);
+});
+
+const LINE = { stream: "stdout", text: "x" };
+
+/** Messages of output, and whether main believes them. */
+const OUTPUTS: readonly (readonly [unknown, boolean])[] = [
+  [{ lines: [], skipped: 0 }, true],
+  [{ lines: [LINE, { ...LINE, stream: "stderr" }], skipped: 7 }, true],
+  [{ lines: Array(200).fill(LINE), skipped: 0 }, true],
+  [{ lines: Array(201).fill(LINE), skipped: 0 }, false],
+  [{ lines: [{ ...LINE, text: "x".repeat(1_000) }], skipped: 0 }, true],
+  [{ lines: [{ ...LINE, text: "x".repeat(1_001) }], skipped: 0 }, false],
+  [{ lines: [{ ...LINE, stream: "stdin" }], skipped: 0 }, false],
+  [{ lines: [{ ...LINE, text: 1 }], skipped: 0 }, false],
+  [{ lines: [{ ...LINE, at: 1 }], skipped: 0 }, false],
+  [{ lines: ["x"], skipped: 0 }, false],
+  [{ lines: Array(2), skipped: 0 }, false],
+  [{ lines: "x", skipped: 0 }, false],
+  [{ lines: [] }, false],
+  [{ lines: [], skipped: -1 }, false],
+  [{ lines: [], skipped: 0.5 }, false],
+  [{ lines: [], skipped: "1" }, false],
+  [{ lines: [], skipped: 0, more: 1 }, false],
+];
+
+Deno.test("isSoundAnswer() takes output that is lines within their bounds and nothing else", () => {
+  verifies("events.output.bounded");
+  const asked = () => true;
+  for (const [printed, expected] of OUTPUTS) {
+    const answer = { kind: "output", id: 1, printed } as Answer;
+    const what = JSON.stringify(printed).slice(0, 80);
+    assert.equal(isSoundAnswer(answer, asked), expected, what);
+    assert.equal(isSoundAnswer(answer, null), false, what);
+  }
+});
+
+Deno.test("an isolate is told whether somebody watches, once for each change", async () => {
+  using far = await new FarSide().ready();
+  let watched = false;
+  const scanning = far.near.scan(
+    REQUEST,
+    { isWatched: () => watched },
+    new AbortController().signal,
+  );
+  const { id } = await far.next("scan");
+  const progress = { percent: 1, remainingSeconds: 1, found: 0, phase: "x" };
+  const started = { argv: [["nmap"]], targets: [], scanType: "connect" };
+  far.say({ kind: "started", id, ...started });
+  far.say({ kind: "progress", id, progress });
+  const pinging = far.near.ping(new AbortController().signal);
+  far.say({ kind: "pong", id: (await far.next("ping")).id });
+  await pinging;
+  assert.ok(far.asks.every(({ kind }) => kind !== "watch"));
+  for (const on of [true, false, true]) {
+    watched = on;
+    far.say({ kind: "progress", id, progress });
+    far.say({ kind: "progress", id, progress });
+    assert.deepEqual(await far.next("watch"), { kind: "watch", id, on });
+  }
+  far.say({ kind: "done", id, outcome: outcomeOf() });
+  await scanning;
+  const asks = far.asks.filter(({ kind }) => kind === "watch");
+  assert.equal(asks.length, 3);
+});
+
 Deno.test("findings of a foreign host reach nobody", async () => {
   verifies("isolate.reports.own_targets");
   using far = await new FarSide().ready();

@@ -239,6 +239,87 @@ Deno.test("McpHttp.handle() serves each request of a session with its own engine
   ]);
 });
 
+/** A call as a client of 2026-07-28 sends it. */
+function modern(id: number, name: string, given: object): Sent {
+  const version = "2026-07-28";
+  return {
+    headers: {
+      "mcp-protocol-version": version,
+      "mcp-method": "tools/call",
+      "mcp-name": name,
+    },
+    body: rpc(id, "tools/call", {
+      name,
+      arguments: given,
+      _meta: {
+        "io.modelcontextprotocol/protocolVersion": version,
+        "io.modelcontextprotocol/clientInfo": { name: "raw", version: "1" },
+        "io.modelcontextprotocol/clientCapabilities": {},
+      },
+    }),
+  };
+}
+
+Deno.test("McpHttp.handle() refuses a call that the scopes do not reach, once the engine has", async () => {
+  verifies("mcp.scope_challenge");
+  await using http = mcpHttp();
+  const session = await open(http, engineOf());
+  const cases = [
+    ["nmap", { target: "10.0.0.1" }, ["read"], "scan:nmap"],
+    ["nmap", { target: "10.0.0.1", plan: true }, ["read"], "scan:nmap"],
+    ["scan_cancel", { scan_id: "scan-0001" }, ["read"], "cancel"],
+    ["scan_status", { scan_id: "scan-0001" }, ["scan:nmap"], "read"],
+    ["scan_list", {}, ["scan:nmap"], "read"],
+  ] as const;
+  for (const [name, given, scopes, scope] of cases) {
+    const engine = engineOf({ scopes: new Set(scopes) });
+    const older = {
+      session,
+      body: rpc(1, "tools/call", { name, arguments: given }),
+    };
+    for (const sent of [older, modern(1, name, given)]) {
+      const before = engine.calls.length + engine.readings.length;
+      await assert.rejects(send(http, engine, sent), {
+        code: "forbidden",
+        scope,
+      });
+      const after = engine.calls.length + engine.readings.length;
+      if (name !== "scan_cancel") assert.equal(after, before + 1, name);
+    }
+  }
+  assert.deepEqual(http.errors, []);
+});
+
+Deno.test("McpHttp.handle() answers whatever else the caller may not do by a result", async () => {
+  verifies("mcp.scope_challenge");
+  await using http = mcpHttp();
+  const session = await open(http, engineOf());
+  const narrow: Partial<Principal> = { scopes: new Set(["read"]) };
+  const cases: readonly (readonly [Partial<Principal>, unknown])[] = [
+    // The role is missing as well: no scope would help.
+    [{ ...narrow, roles: new Set(["viewer"]) }, callOf(1, "10.0.0.1")],
+    [narrow, rpc(1, "tools/call", { name: "none", arguments: {} })],
+    [narrow, rpc(1, "tools/call", { name: "scan_list", arguments: {} })],
+    [narrow, rpc(1, "tools/call", { name: 7 })],
+    [narrow, rpc(1, "tools/call")],
+    [narrow, rpc(1, "resources/read", { uri: "scan://scan-0001" })],
+    [narrow, { ...rpc(1, "tools/call", { name: "nmap" }), id: undefined }],
+    [narrow, { ...rpc(1, "tools/call", { name: "nmap" }), id: {} }],
+  ];
+  for (const [change, body] of cases) {
+    const response = await send(http, engineOf(change), { session, body });
+    assert.notEqual(response.status, 403, JSON.stringify(body));
+    await response.text();
+  }
+  const batches = await open(http, engineOf(), "2025-03-26");
+  const batch = await send(http, engineOf(narrow), {
+    session: batches,
+    body: [callOf(1, "10.0.0.1"), rpc(2, "tools/list")],
+  });
+  assert.equal(batch.status, 200);
+  await batch.text();
+});
+
 const TOOLS: readonly (readonly [Partial<Principal>, readonly string[]])[] = [
   [{ roles: new Set(["operator"]), scopes: new Set(["scan:nmap"]) }, ["nmap"]],
   [{ roles: new Set(["viewer"]) }, [
@@ -256,6 +337,10 @@ const TOOLS: readonly (readonly [Partial<Principal>, readonly string[]])[] = [
     },
     ["gobuster", "scan_cancel"],
   ],
+  [{ roles: new Set(["operator"]), scopes: new Set(["cancel"]) }, [
+    "scan_cancel",
+  ]],
+  [{ roles: new Set(["approver"]), scopes: new Set(["approve"]) }, []],
   [{ roles: new Set() }, []],
 ];
 
@@ -274,6 +359,32 @@ for (const [change, expected] of TOOLS) {
     assert.deepEqual(await toolNames(response), expected);
   });
 }
+
+Deno.test("policy://guardrails is read by whoever may see the tools", async () => {
+  verifies("dispatch.capabilities");
+  await using http = mcpHttp();
+  for (
+    const [scopes, seen] of [
+      [null, true],
+      [["read"], true],
+      [["scan:nmap"], true],
+      [["approve"], false],
+    ] as const
+  ) {
+    const engine = engineOf({
+      roles: new Set(["viewer", "approver"]),
+      scopes: scopes === null ? null : new Set(scopes),
+    });
+    const session = await open(http, engine);
+    const answer = await send(http, engine, {
+      session,
+      body: rpc(1, "resources/read", { uri: "policy://guardrails" }),
+    });
+    const text = await answer.text();
+    assert.equal(text.includes("allow_intrusive"), seen, text.slice(0, 300));
+    assert.equal(text.includes('(\\"tools\\")'), !seen, text.slice(0, 300));
+  }
+});
 
 Deno.test("McpHttp.handle() shows the server's metrics to the house only", async () => {
   await using http = mcpHttp();

@@ -92,6 +92,19 @@ Deno.test("scanAnswer() answers a call with every field of the contract", () => 
   assert.ok(text.startsWith("Scan scan-0001 (nmap). Done: 2 of 3 hosts up"));
 });
 
+Deno.test("scanAnswer() says null of what is not known while a scan waits", () => {
+  const scan = fakeScan({
+    ...{ status: "queued", scanType: "", report: null, argv: [] },
+    ...{ startedAt: null, finishedAt: null },
+  });
+  const { structuredContent } = scanAnswer(scan, {
+    ...{ tokensMax: 6_000, next, form: "call" },
+  });
+  for (const field of ["scan_type", "started_at", "duration_seconds"]) {
+    assert.equal(structuredContent[field], null, field);
+  }
+});
+
 Deno.test("scanAnswer() counts a scan that ended with an error as one and shows what was found", () => {
   const error = {
     code: "timeout",

@@ -19,7 +19,7 @@ Deno.test("Metrics shows what every tenant holds, waits for and uses", async () 
       waiting: 999,
       quotas: [
         { name: "scans_per_hour", limit: 100, used: 42 },
-        { name: "scan_seconds_per_hour", limit: null, used: 1.5 },
+        { name: "cpu_seconds_per_hour", limit: null, used: 1.5 },
       ],
     },
     blue: { held: 0, waiting: 1, quotas: [] },
@@ -36,7 +36,7 @@ Deno.test("Metrics shows what every tenant holds, waits for and uses", async () 
       'mcp_tenant_queue_held{tenant="default"} 1',
       'mcp_tenant_queue_held{tenant="blue"} 0',
       'mcp_tenant_quota_used{tenant="default",quota="scans_per_hour"} 42',
-      'mcp_tenant_quota_used{tenant="default",quota="scan_seconds_per_hour"} 1.5',
+      'mcp_tenant_quota_used{tenant="default",quota="cpu_seconds_per_hour"} 1.5',
       'mcp_tenant_quota_limit{tenant="default",quota="scans_per_hour"} 100',
       "mcp_queue_evictions_total 7",
       'mcp_rate_limited_total{policy="client"} 3',

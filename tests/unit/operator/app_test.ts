@@ -194,11 +194,13 @@ Deno.test("createApp() says how to get credentials", async () => {
         `Bearer error="invalid_token", ${metadata}"`,
       ],
       [
-        "/forbidden",
+        "/narrow",
         GOOD,
         403,
-        `Bearer error="insufficient_scope", ${metadata}"`,
+        `Bearer error="insufficient_scope", scope="scan:nmap", ${metadata}"`,
       ],
+      // A role is nothing that a client could ask for.
+      ["/forbidden", GOOD, 403, null],
       ["/approval", GOOD, 403, null],
       ["/health", { origin: "https://evil.example" }, 403, null],
     ] as const
@@ -452,6 +454,75 @@ Deno.test("createApp() reads no more of a body than it may have", async () => {
   await streamed.body?.cancel();
   assert.ok(ended);
   assert.ok(sent < 8_192, `${sent} bytes were taken`);
+});
+
+Deno.test("createApp() refuses a packed body and another charset, and says what to send", async () => {
+  verifies("http.body.form");
+  const { app } = fakeApp();
+  for (const path of ["/things/1", "/mcp"]) {
+    for (
+      const [name, value, detail] of [
+        ["content-encoding", "gzip", /without that field/],
+        ["content-encoding", "identity, br", /without that field/],
+        ["content-encoding", "aws-chunked", /without that field/],
+        ["content-type", "application/json; charset=utf-16", /UTF-8/],
+        ["content-type", 'application/json;x=1; Charset="latin1"', /UTF-8/],
+      ] as const
+    ) {
+      const answer = await app.request(
+        `${BASE}${path}`,
+        post('{"name":"a"}', { [name]: value }),
+      );
+      const { detail: said, code } = await problem(answer);
+      assert.deepEqual(
+        [answer.status, code],
+        [415, "invalid_arguments"],
+        `${path} ${value}`,
+      );
+      assert.match(String(said), detail);
+      assert.equal(
+        answer.headers.get("accept-encoding"),
+        name === "content-encoding" ? "identity" : null,
+      );
+    }
+    for (
+      const [name, value] of [
+        ["content-encoding", "Identity"],
+        ["content-type", "application/json; charset=UTF-8"],
+        ["content-type", 'application/json; charset="utf-8"'],
+      ] as const
+    ) {
+      const answer = await app.request(
+        `${BASE}${path}`,
+        post('{"name":"a"}', { [name]: value }),
+      );
+      await answer.body?.cancel();
+      assert.equal(answer.status, 200, `${path} ${value}`);
+    }
+  }
+  // What has no body has no form of one.
+  const { status } = await app.request(`${BASE}/seen`, {
+    headers: { ...GOOD, "content-encoding": "gzip" },
+  });
+  assert.equal(status, 200);
+});
+
+Deno.test("createApp() joins a body that comes in pieces of any size", async () => {
+  verifies("http.body.budget");
+  const { app } = fakeApp();
+  const text = `{"name":"é"${" ".repeat(20_000)}}`;
+  const bytes = new TextEncoder().encode(text);
+  for (const size of [1, 7, 4_096, 4_097, 65_536]) {
+    let at = 0;
+    const body = new ReadableStream<Uint8Array>({
+      pull: (controller) => {
+        if (at >= bytes.length) return controller.close();
+        controller.enqueue(bytes.slice(at, at += size));
+      },
+    });
+    const answer = await app.request(`${BASE}/mcp`, post(body));
+    assert.equal((await answer.json()).got, text, String(size));
+  }
 });
 
 Deno.test("createApp() does not read a body of somebody unknown", async () => {

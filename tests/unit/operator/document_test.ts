@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { ERROR_CODES } from "@/error/code.ts";
 import { verifies } from "../../requirements.ts";
-import { fakeApp, GOOD, testRoutes } from "./fake_app.ts";
+import { configOf, fakeApp, GOOD, testRoutes } from "./fake_app.ts";
 
 const BASE = "http://127.0.0.1:8080";
 
@@ -83,6 +83,55 @@ Deno.test("/docs shows requests that a shell takes as they are written", async (
   --data &#39;{&quot;name&quot;:&quot;it&#39;\\&#39;&#39;s&quot;}&#39; \\
   &quot;$SERVER/things/ID&quot;`,
   ));
+});
+
+/** How the server is called, and how the page then says to call it. */
+const CALLED: readonly (readonly [
+  url: string,
+  publicUrl: string | null,
+  shown: string,
+])[] = [
+  ["http://127.0.0.1:8080", null, "http://127.0.0.1:8080"],
+  ["http://localhost", null, "http://localhost"],
+  ["http://[::1]:8080", null, "http://[::1]:8080"],
+  ["http://127.0.0.1", null, "http://127.0.0.1"],
+  [
+    "http://127.0.0.1:8080",
+    "https://soc.example.com",
+    "https://soc.example.com",
+  ],
+];
+
+for (const [url, publicUrl, shown] of CALLED) {
+  Deno.test(`/docs names the server as it is reached: ${url}, public ${publicUrl}`, async () => {
+    verifies("http.document");
+    const config = configOf({ public_url: publicUrl });
+    const { app } = fakeApp({ config: () => config });
+    const page = await (await app.request(`${url}/docs`, { headers: GOOD }))
+      .text();
+    assert.equal(/^export SERVER=(.*)$/m.exec(page)?.[1], shown);
+    assert.doesNotMatch(page, /server\.invalid/);
+  });
+}
+
+Deno.test("/openapi.json says what /mcp answers to each method", async () => {
+  verifies("http.document");
+  const { paths } = await (await get("/openapi.json")).json();
+  const { get: hear, post, delete: end, ...others } = paths["/mcp"];
+  assert.deepEqual(others, {});
+  const types = (answer: { content?: object }) =>
+    Object.keys(answer.content ?? {});
+  assert.deepEqual(types(post.responses[200]), [
+    "application/json",
+    "text/event-stream",
+  ]);
+  assert.deepEqual(types(post.responses[202]), []);
+  assert.deepEqual(types(hear.responses[200]), ["text/event-stream"]);
+  assert.deepEqual(types(end.responses[200]), []);
+  for (const { parameters, responses } of [hear, end]) {
+    assert.equal(parameters[0].name, "mcp-session-id");
+    assert.ok("400" in responses && "404" in responses);
+  }
 });
 
 Deno.test("/problems/CODE leads to what the documentation says of the code", async () => {

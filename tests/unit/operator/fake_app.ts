@@ -7,6 +7,7 @@ import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import { loadConfig } from "@/config/load.ts";
 import type { Config } from "@/config/schema.ts";
 import { AppError } from "@/error/app_error.ts";
+import { ScopeError } from "@/identity/authorize.ts";
 import type { Principal } from "@/identity/principal.ts";
 import type { Log, Properties } from "@/log/log.ts";
 import { type AppOptions, createApp } from "@/operator/app.ts";
@@ -85,6 +86,9 @@ export function testRoutes(app: OpenAPIHono<OperatorEnv>): void {
   app.get("/forbidden", () => {
     throw new AppError("forbidden", "Cannot do this: ask an admin");
   });
+  app.get("/narrow", () => {
+    throw new ScopeError("Cannot do this: it takes a scope", "scan:nmap");
+  });
   app.get("/approval", () => {
     throw new AppError("approval_required", "Cannot scan yet", {
       approval: { id: "apr_1", byClientUser: false },
@@ -143,8 +147,10 @@ export function fakeApp(options: Partial<AppOptions> = {}): {
     config: () => config,
     version: "1.2.3",
     mcp: {
-      handle: async (request) =>
-        Response.json({ method: request.method, got: await request.text() }),
+      handle: (request, _session, { body }) =>
+        Promise.resolve(
+          Response.json({ method: request.method, got: body ?? null }),
+        ),
     },
     health: () => Promise.resolve({ status: "healthy", checks: [] }),
     metrics: (form) => Promise.resolve(`# ${form}\n`),

@@ -42,6 +42,20 @@ Deno.test("problemAnswer() says more where a route has more to say, and nothing 
   );
 });
 
+Deno.test("problemAnswer() names the guardrail that refused", async () => {
+  verifies("error.guardrail");
+  const error = new AppError("target_not_allowed", "Cannot scan it: no", {
+    guardrail: "scope",
+  });
+  const { code, detail, guardrail } = await problemAnswer(error, OCCURRENCE)
+    .json();
+  assert.deepEqual([code, detail, guardrail], [
+    "target_not_allowed",
+    "Cannot scan it: no",
+    "scope",
+  ]);
+});
+
 Deno.test("failureOf() takes over none of the framework's words", () => {
   verifies("http.problems");
   for (

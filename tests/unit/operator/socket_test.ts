@@ -39,8 +39,9 @@ function open(queueMax = 20): Opened {
     random: (bytes) => bytes.fill(0xab),
   });
   const hearing: Hearing = {
-    listen: ({ after, scanId, signal }) =>
+    listen: ({ after, scanId, output, signal }) =>
       log.listen({
+        output: output ?? false,
         tenant: "a",
         seesServer: false,
         after,
@@ -103,6 +104,64 @@ Deno.test("a conversation subscribes, hears events and unsubscribes", async () =
   talk.end();
 });
 
+Deno.test("a conversation hears what a scan prints only where it asked for it", async () => {
+  verifies("events.output.asked");
+  const { line, log, say, talk } = open();
+  const print = (scanId: string, skipped: number) =>
+    log.tellOutput({ tenant: "a", scanId }, { skipped });
+  const heard = async () => {
+    await settle();
+    return line.sent.splice(0).filter(({ type }) => type === "event")
+      .map(({ kind, data }) => [kind, data]);
+  };
+  say({ type: "subscribe", scan_id: "s1" });
+  say({ type: "subscribe", scan_id: "s2", output: false });
+  print("s1", 1);
+  print("s2", 2);
+  assert.deepEqual(await heard(), []);
+  say({ type: "subscribe", scan_id: "s1", output: true });
+  print("s1", 3);
+  print("s2", 4);
+  assert.deepEqual(await heard(), [["scan.output", { skipped: 3 }]]);
+  say({ type: "subscribe", scan_id: "s1" });
+  print("s1", 5);
+  assert.deepEqual(await heard(), []);
+  talk.end();
+});
+
+Deno.test("a socket that is full keeps its place however much a scan prints", async () => {
+  verifies("events.output.bounded");
+  const { line, log, say, talk, tell } = open(100);
+  say({ type: "subscribe", output: true });
+  line.bufferedAmount = 300_000;
+  tell(1);
+  await settle();
+  for (let at = 0; at < 10_000; at++) {
+    const untrusted = { lines: [{ stream: "stdout", text: `${at}` }] };
+    log.tellOutput({ tenant: "a", scanId: "s1" }, { untrusted, skipped: 1 });
+  }
+  tell(2);
+  line.bufferedAmount = 0;
+  await new Promise((done) => setTimeout(done, 120));
+  assert.equal(line.closed, null);
+  const events = line.sent.slice(1);
+  assert.deepEqual(events.map(({ kind }) => kind), [
+    "scan.found",
+    ...Array(16).fill("scan.output"),
+    "scan.found",
+  ]);
+  const data = events.slice(1, -1).map((event) =>
+    event["data"] as {
+      untrusted: { lines: { text: string }[] };
+      skipped: number;
+    }
+  );
+  // The newest are there, and of the others it is known how many they are.
+  assert.equal(data.at(-1)?.untrusted.lines[0]?.text, "9999");
+  assert.equal(data[0]?.skipped, 2 * (10_000 - 16) + 1);
+  talk.end();
+});
+
 Deno.test("a conversation replays what came after an id", async () => {
   const { line, say, tell, talk } = open();
   for (let n = 1; n <= 4; n++) tell(n);
@@ -129,6 +188,9 @@ Deno.test("a malformed message is answered by an error, and ten of them by the e
     '{"type":"subscribe","scan_id":1}',
     '{"type":"subscribe","scan_id":"../x"}',
     '{"type":"subscribe","after":{}}',
+    '{"type":"subscribe","output":"true"}',
+    '{"type":"subscribe","output":null}',
+    '{"type":"unsubscribe","output":true}',
     '{"type":"unsubscribe","scan_id":""}',
     "[".repeat(16_000),
   ];
@@ -256,6 +318,7 @@ Deno.test("a conversation survives whatever is said to it", async () => {
       type: fc.constantFrom("subscribe", "unsubscribe", "ping", "x"),
       scan_id: fc.oneof(fc.string(), fc.constant("*"), fc.jsonValue()),
       after: fc.oneof(fc.string(), fc.jsonValue()),
+      output: fc.oneof(fc.boolean(), fc.jsonValue()),
     }, { requiredKeys: [] }).map((value) => JSON.stringify(value)),
   );
   await fc.assert(

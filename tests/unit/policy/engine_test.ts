@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { parseCaseRequest } from "@/policy/cases.ts";
+import type { PolicyDecision } from "@/policy/request.ts";
 import { verifies } from "../../requirements.ts";
 import { decision, DEFAULTS, OPERATORS, policiesOf } from "./support.ts";
 
@@ -108,6 +109,17 @@ Deno.test("decide() knows loopback within a larger network", async () => {
   }
 });
 
+/** A decision without the texts' versions: 32 hex digits behind each name. */
+function withoutVersions(decision: PolicyDecision): unknown {
+  if (decision.kind !== "approval") return decision;
+  return {
+    ...decision,
+    demands: decision.demands.map((demand) =>
+      demand.replace(/@[0-9a-f]{32}$/, "")
+    ),
+  };
+}
+
 Deno.test("decide() asks for an approval where that is all that is missing", async () => {
   verifies("policy.approval");
   const policies = await policiesOf(
@@ -120,10 +132,16 @@ Deno.test("decide() asks for an approval where that is all that is missing", asy
   const target = "10.0.0.1";
   const table: [Record<string, unknown>, unknown][] = [
     [{ ports: 1 }, { kind: "allow", policies: ["operators"] }],
-    [{ ports: 11 }, { kind: "approval", policies: ["a"], byClientUser: true }],
+    [{ ports: 11 }, {
+      kind: "approval",
+      policies: ["a"],
+      demands: ["a"],
+      byClientUser: true,
+    }],
     [{ ports: 101 }, {
       kind: "approval",
       policies: ["a", "b"],
+      demands: ["a", "b"],
       byClientUser: false,
     }],
     [{ ports: 101, approved: true }, {
@@ -135,13 +153,14 @@ Deno.test("decide() asks for an approval where that is all that is missing", asy
     [{ tool: "masscan" }, {
       kind: "approval",
       policies: ["by-approval"],
+      demands: ["by-approval"],
       byClientUser: false,
     }],
     [{ tool: "gobuster" }, { kind: "deny", policies: [] }],
   ];
   for (const [request, expected] of table) {
     assert.deepEqual(
-      await decision(policies, { target, ...request }),
+      withoutVersions(await decision(policies, { target, ...request })),
       expected,
       JSON.stringify(request),
     );
@@ -162,10 +181,130 @@ Deno.test("decide() lets one network that is denied outweigh one that waits", as
     { kind: "deny", policies: ["never"] },
   );
   assert.deepEqual(
-    await decision(policies, { target: ["10.3.0.1", "10.1.0.1"] }),
-    { kind: "approval", policies: ["wait"], byClientUser: false },
+    withoutVersions(
+      await decision(policies, { target: ["10.3.0.1", "10.1.0.1"] }),
+    ),
+    {
+      kind: "approval",
+      policies: ["wait"],
+      demands: ["wait"],
+      byClientUser: false,
+    },
   );
 });
+
+/** The client's own user lets it through. */
+const BY_USER =
+  `@id("by-user") @approver("client_user") forbid (principal, action, resource) unless { context.approved };`;
+
+/** A permit that wants a second person. */
+const SECOND =
+  `@id("second") permit (principal, action, resource) when { context.approved };`;
+
+const SECOND_OR_USER = SECOND.replace(
+  "permit",
+  '@approver("client_user") permit',
+);
+
+/** Holds only as long as nobody approved. */
+const UNAPPROVED =
+  `@id("before") permit (principal, action, resource) unless { context.approved };`;
+
+const DEMANDING: readonly (readonly [
+  what: string,
+  texts: readonly string[],
+  demands: readonly string[],
+  byClientUser: boolean,
+])[] = [
+  ["a forbid", [OPERATORS, BY_USER], ["by-user"], true],
+  ["a permit", [SECOND], ["second"], false],
+  ["both", [SECOND, BY_USER], ["by-user", "second"], false],
+  ["both, by the user", [SECOND_OR_USER, BY_USER], ["by-user", "second"], true],
+  [
+    "a forbid, where another permit holds already",
+    [OPERATORS, SECOND, BY_USER],
+    ["by-user"],
+    true,
+  ],
+  [
+    "both, where what held holds no more",
+    [UNAPPROVED, SECOND, BY_USER],
+    ["by-user", "second"],
+    false,
+  ],
+];
+
+for (const [what, texts, demands, byClientUser] of DEMANDING) {
+  Deno.test(`decide() names each policy that demands an approval: ${what}`, async () => {
+    verifies("approvals.policies");
+    const policies = await policiesOf(...texts);
+    assert.deepEqual(
+      withoutVersions(await decision(policies, { target: "10.0.0.1" })),
+      { kind: "approval", policies: demands, demands, byClientUser },
+    );
+  });
+}
+
+Deno.test("decide() demands another approval once what was permitted is permitted by approval only", async () => {
+  verifies("approvals.policies");
+  const demandsUnder = async (text: string) => {
+    const policies = await policiesOf(text, BY_USER);
+    const said = await decision(policies, { target: "10.0.0.1" });
+    return said.kind === "approval" ? said.demands : assert.fail(said.kind);
+  };
+  const earlier = await demandsUnder(OPERATORS);
+  const now = await demandsUnder(SECOND.replace("second", "operators"));
+  assert.equal(earlier.length, 1);
+  assert.deepEqual(
+    now.filter((demand) => !earlier.includes(demand)).map((demand) =>
+      demand.replace(/@.*/, "")
+    ),
+    ["operators"],
+  );
+});
+
+/** What a policy says at first, what it says then, and whether that is another version of it. */
+const WORDINGS: readonly (readonly [
+  what: string,
+  first: string,
+  then: string,
+  isOther: boolean,
+])[] = [
+  ["the same words", waits(10), waits(10), false],
+  ["another bound", waits(10), waits(9), true],
+  [
+    "another approver",
+    `@approver("client_user") ${waits(10)}`,
+    waits(10),
+    true,
+  ],
+  [
+    "another policy beside it",
+    waits(10),
+    `${
+      waits(10)
+    } @id("else") forbid (principal, action, resource) when { context.ports > 900 };`,
+    false,
+  ],
+];
+
+function waits(ports: number): string {
+  return `@id("wait") forbid (principal, action, resource) when { context.ports > ${ports} } unless { context.approved };`;
+}
+
+for (const [what, first, then, isOther] of WORDINGS) {
+  Deno.test(`decide() says under which wording an approval is demanded: ${what}`, async () => {
+    verifies("approvals.policies");
+    const request = { target: "10.0.0.1", ports: 11 };
+    const [one, two] = await Promise.all([first, then].map(async (text) => {
+      const said = await decision(await policiesOf(OPERATORS, text), request);
+      assert.ok(said.kind === "approval");
+      return said.demands;
+    }));
+    assert.equal(one?.length, 1);
+    assert.equal(JSON.stringify(one) !== JSON.stringify(two), isOther);
+  });
+}
 
 Deno.test("decide() refuses more networks than it judges", async () => {
   const policies = await policiesOf(OPERATORS);

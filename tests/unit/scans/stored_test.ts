@@ -366,7 +366,8 @@ Deno.test("answerTo(), list() and keys are of one tenant", async () => {
     kind: "key",
     subject: "key:1",
     roles: ["operator"],
-    approved: true,
+    answered: ["two-persons@1"],
+    approval: "apr_1",
   } as const;
   for (const tenant of ["acme", "umbra"]) {
     const scan = scanOf(tenant, { tenant, askedBy });

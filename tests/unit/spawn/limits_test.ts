@@ -17,7 +17,8 @@ Deno.test("limitEnvironment() writes plain numbers and nothing else", () => {
     processes: 4,
     openFiles: 5,
   };
-  assert.deepEqual(limitEnvironment(limits, true), {
+  assert.deepEqual(limitEnvironment(limits, true, 42), {
+    SANDBOX_SERVER: "42",
     SANDBOX_CPU_SECONDS: "1",
     SANDBOX_ADDRESS_SPACE_BYTES: "2147483648",
     SANDBOX_FILE_SIZE_BYTES: "3",
@@ -25,7 +26,8 @@ Deno.test("limitEnvironment() writes plain numbers and nothing else", () => {
     SANDBOX_OPEN_FILES: "5",
     SANDBOX_EGRESS_GUARD: "1",
   });
-  assert.equal(limitEnvironment(limits, false).SANDBOX_EGRESS_GUARD, "0");
+  const { SANDBOX_EGRESS_GUARD } = limitEnvironment(limits, false, 42);
+  assert.equal(SANDBOX_EGRESS_GUARD, "0");
 });
 
 const ENDS: readonly (readonly [

@@ -14,12 +14,30 @@ Deno.test("GET /stats and GET /config show what the session says", async () => {
 });
 
 Deno.test("POST /config/reload tells what was wrong, and what waits for a start", async () => {
-  const { status, body } = await new RoutesApp().ask("POST", "/config/reload");
-  assert.equal(status, 200);
-  assert.deepEqual(body, {
+  verifies("http.reload_refused");
+  const app = new RoutesApp();
+  const { status, body, headers } = await app.ask("POST", "/config/reload");
+  assert.equal(status, 422);
+  assert.equal(headers.get("content-type"), "application/problem+json");
+  const { instance: _id, trace_id: _trace, ...told } = body;
+  assert.deepEqual(told, {
+    type: "/problems/invalid_arguments",
+    title: "Invalid arguments",
+    status: 422,
+    detail:
+      'Cannot take all that the files say: one thing is wrong with them, as "problems" tells; correct them and reload again',
+    code: "invalid_arguments",
     applied: false,
     problems: ["security.max_network_size: expected a number"],
     waiting: ["server.port"],
+  });
+  app.session.reloadNow = { applied: true, problems: [], waiting: ["a.b"] };
+  const taken = await app.ask("POST", "/config/reload");
+  assert.equal(taken.status, 200);
+  assert.deepEqual(taken.body, {
+    applied: true,
+    problems: [],
+    waiting: ["a.b"],
   });
 });
 
@@ -157,6 +175,62 @@ Deno.test("policies are shown, validated and tested", async () => {
   assert.deepEqual(app.session.asked.at(-1), ["testPolicies", cases]);
 });
 
+Deno.test("what policies decide of a request is explained network by network", async () => {
+  verifies("http.answers.schema");
+  const app = new RoutesApp();
+  const approval = {
+    kind: "approval",
+    policies: ["two"],
+    demands: ["two@1"],
+    byClientUser: true,
+  } as const;
+  app.session.explanationNow = {
+    decision: approval,
+    networks: [
+      {
+        network: "10.0.0.1",
+        inScope: true,
+        decision: { kind: "allow", policies: ["in-scope"] },
+        applies: ["in-scope"],
+      },
+      {
+        network: null,
+        inScope: false,
+        decision: approval,
+        applies: ["in-scope", "two"],
+      },
+    ],
+  };
+  const request = { tool: "nmap", target: "10.0.0.1" };
+  const { status, body } = await app.ask("POST", "/v1/policies/explain", {
+    body: { request },
+  });
+  assert.equal(status, 200);
+  assert.deepEqual(body, {
+    decision: "approval",
+    policies: ["two"],
+    by_client_user: true,
+    networks: [
+      {
+        network: "10.0.0.1",
+        in_scope: true,
+        decision: "allow",
+        policies: ["in-scope"],
+        applies: ["in-scope"],
+      },
+      {
+        network: null,
+        in_scope: false,
+        decision: "approval",
+        policies: ["two"],
+        by_client_user: true,
+        applies: ["in-scope", "two"],
+      },
+    ],
+  });
+  assert.deepEqual(app.session.asked, [["explainPolicies", request]]);
+});
+
 Deno.test("GET /events passes on where to begin; Last-Event-ID wins", async () => {
   const app = new RoutesApp();
   await app.ask("GET", "/events");
@@ -165,14 +239,29 @@ Deno.test("GET /events passes on where to begin; Last-Event-ID wins", async () =
     headers: { "last-event-id": "e-1-9" },
   });
   await app.ask("GET", "/events", { headers: { "last-event-id": "" } });
-  assert.deepEqual(app.streams.splice(-1), [{ after: null, scanId: null }]);
+  const plain = { after: null, scanId: null, output: false };
+  assert.deepEqual(app.streams.splice(-1), [plain]);
   assert.deepEqual(app.streams, [
-    { after: null, scanId: null },
-    { after: "e-1-2", scanId: "scan-0001" },
-    { after: "e-1-9", scanId: null },
+    plain,
+    { ...plain, after: "e-1-2", scanId: "scan-0001" },
+    { ...plain, after: "e-1-9" },
   ]);
   const wrong = await app.ask("GET", "/events?after=%00");
   assert.equal(wrong.status, 400);
+});
+
+Deno.test("GET /events adds the lines of output where it is asked to", async () => {
+  verifies("events.output.asked");
+  for (const [query, output] of [["true", true], ["false", false]] as const) {
+    const app = new RoutesApp();
+    await app.ask("GET", `/events?output=${query}`);
+    assert.deepEqual(app.streams, [{ after: null, scanId: null, output }]);
+  }
+  const app = new RoutesApp();
+  for (const query of ["", "1", "TRUE", "true&output=true"]) {
+    const { status } = await app.ask("GET", `/events?output=${query}`);
+    assert.equal(status, 400, query);
+  }
 });
 
 Deno.test("GET /ws wants a handshake", async () => {

@@ -68,6 +68,7 @@ const POST_CASES: readonly (readonly [string, unknown, RegExp])[] = [
   ["/v1/keys/k/rotate", { overlap_seconds: -1 }, /at least 0 is taken$/],
   ["/v1/approvals/a", { decision: "maybe" }, /expected one of grant, deny$/],
   ["/v1/breakers/nmap", {}, /"state": expected one of open, closed, auto$/],
+  ["/v1/policies/explain", {}, /"request": it is required and missing$/],
   ["/v1/policies/test", { cases: [] }, /"cases": the list is empty$/],
   [
     "/v1/policies/test",

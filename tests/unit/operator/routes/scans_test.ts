@@ -40,6 +40,18 @@ Deno.test("GET /v1/scans pages through all scans, newest first", async () => {
   assert.equal(third.headers.get("link"), null);
 });
 
+Deno.test("GET /v1/scans says null of the kind of a scan that waits", async () => {
+  const app = new RoutesApp();
+  app.session.engine.add(
+    fakeScan({ status: "queued", scanType: "", startedAt: null }),
+  );
+  const { body } = await app.ask("GET", "/v1/scans/scan-0001");
+  assert.equal(body["scan_type"], null);
+  const list = await app.ask("GET", "/v1/scans");
+  const [listed] = list.body["scans"] as { scan_type: unknown }[];
+  assert.equal(listed?.scan_type, null);
+});
+
 Deno.test("GET /v1/scans cuts by state, engagement and every tag", async () => {
   const app = new RoutesApp();
   const { engine } = app.session;
@@ -172,18 +184,20 @@ Deno.test("GET /v1/scans/{id}/hosts pages through all findings without a gap", a
   const matched = Number(whole.body["matched"]);
   assert.ok(matched > 2);
   const seen: unknown[] = [];
-  let cursor: unknown = "0";
-  while (cursor !== null) {
+  let cursor = "";
+  for (let page = 0; page < matched; page++) {
     const { body } = await app.ask(
       "GET",
-      `/v1/scans/scan-0001/hosts?limit=1&cursor=${cursor}`,
+      `/v1/scans/scan-0001/hosts?limit=1${cursor}`,
     );
     const { hosts } = body["report"] as {
       hosts: { address: string; ports: { port: number }[] }[];
     };
     assert.equal(body["shown"], 1);
     seen.push([hosts[0]?.address, hosts[0]?.ports[0]?.port]);
-    cursor = body["next_cursor"];
+    const next = body["next_cursor"];
+    assert.equal(next === null, page === matched - 1);
+    cursor = `&cursor=${next}`;
   }
   assert.equal(seen.length, matched);
   assert.equal(new Set(seen.map(String)).size, matched);
@@ -296,10 +310,54 @@ Deno.test("GET /v1/scans/{id}/raw answers a range, and the whole to what is none
       range,
     );
   }
-  const conditional = await app.ask("GET", "/v1/scans/scan-0001/raw", {
-    headers: { range: "bytes=0-4", "if-range": '"x"' },
-  });
-  assert.equal(conditional.status, 200);
+});
+
+Deno.test("GET /v1/scans/{id}/raw lets a download go on, and tells who has it all", async () => {
+  verifies("http.raw.tag");
+  const app = withScans(1);
+  const path = "/v1/scans/scan-0001/raw";
+  const tag = '"scan-0001-11"';
+  const range = "bytes=0-4";
+  for (
+    const [headers, status] of [
+      [{}, 200],
+      [{ range }, 206],
+      [{ range, "if-range": tag }, 206],
+      [{ range, "if-range": '"x"' }, 200],
+      // A weak tag does not say that the bytes are the same.
+      [{ range, "if-range": `W/${tag}` }, 200],
+      [{ range, "if-range": "Thu, 01 Jan 2026 00:00:00 GMT" }, 200],
+      [{ "if-none-match": tag }, 304],
+      [{ "if-none-match": `"x", W/${tag}` }, 304],
+      [{ "if-none-match": "*" }, 304],
+      [{ "if-none-match": tag, range }, 304],
+      [{ "if-none-match": '"x"' }, 200],
+      [{ "if-none-match": '"x"', range, "if-range": tag }, 206],
+    ] as const
+  ) {
+    const answer = await app.ask("GET", path, { headers });
+    const name = JSON.stringify(headers);
+    assert.equal(answer.status, status, name);
+    assert.equal(answer.headers.get("etag"), tag, name);
+    if (status === 304) assert.equal(answer.text, "", name);
+  }
+});
+
+Deno.test("GET /v1/scans/{id}/raw has no tag while the output grows", async () => {
+  verifies("http.raw.tag");
+  const app = withScans(0);
+  app.session.engine.add(fakeScan({ status: "running", finishedAt: null }));
+  const { id } = fakeScan();
+  for (
+    const headers of [
+      {},
+      { "if-none-match": "*" },
+      { range: "bytes=0-4", "if-range": `"${id}-11"` },
+    ]
+  ) {
+    const answer = await app.ask("GET", `/v1/scans/${id}/raw`, { headers });
+    assert.deepEqual([answer.status, answer.headers.get("etag")], [200, null]);
+  }
 });
 
 Deno.test("GET /v1/scans/{id}/report writes every format as a file", async () => {
