@@ -79,16 +79,17 @@ export function auditFolder(folder: string): AuditFiles {
   const at = (name: string) => `${folder}/${name}`;
   return {
     makeFolder: () => Deno.mkdir(folder, { recursive: true, mode: 0o700 }),
-    list: () => listFolder(folder),
-    size: (name) => unlessMissing(async () => (await Deno.stat(at(name))).size),
-    read: (name, from, bytesMax) =>
-      unlessMissing(() => readPart(at(name), from, bytesMax)),
+    list: async () => await listFolder(folder),
+    size: async (name) =>
+      await unlessMissing(() => Deno.statSync(at(name)).size),
+    read: async (name, from, bytesMax) =>
+      await unlessMissing(() => readPart(at(name), from, bytesMax)),
     chunks: (name) => chunksOf(at(name)),
     async write(name, from, bytes) {
       const options = { write: true, create: true, ...PRIVATE };
-      using file = await Deno.open(at(name), options);
-      if (from > 0) await file.seek(from, Deno.SeekMode.Start);
-      await writeAll(file, bytes);
+      using file = Deno.openSync(at(name), options);
+      if (from > 0) file.seekSync(from, Deno.SeekMode.Start);
+      writeAll(file, bytes);
       await file.syncData();
     },
     async truncate(name, length) {
@@ -103,7 +104,7 @@ export function auditFolder(folder: string): AuditFiles {
         after,
       ]);
       for (const one of done) if (one.status === "rejected") throw one.reason;
-      await Deno.rename(at(name + NEW), at(name));
+      Deno.renameSync(at(name + NEW), at(name));
     },
     rename: (from, to) => Deno.rename(at(from), at(to)),
     remove: (name) => Deno.remove(at(name)),
@@ -115,39 +116,34 @@ export function auditFolder(folder: string): AuditFiles {
   };
 }
 
-async function listFolder(folder: string): Promise<readonly string[]> {
-  const names: string[] = [];
+function listFolder(folder: string): readonly string[] {
   try {
-    for await (const { name, isFile } of Deno.readDir(folder)) {
-      if (isFile) names.push(name);
-    }
+    return [...Deno.readDirSync(folder)].flatMap(({ name, isFile }) =>
+      isFile ? [name] : []
+    );
   } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
   }
-  return names;
 }
 
-async function unlessMissing<T>(read: () => Promise<T>): Promise<T | null> {
+function unlessMissing<T>(read: () => T): T | null {
   try {
-    return await read();
+    return read();
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return null;
     throw error;
   }
 }
 
-async function readPart(
-  path: string,
-  from: number,
-  bytesMax: number,
-): Promise<Uint8Array> {
-  using file = await Deno.open(path, { read: true });
-  const { size } = await file.stat();
+function readPart(path: string, from: number, bytesMax: number): Uint8Array {
+  using file = Deno.openSync(path, { read: true });
+  const { size } = file.statSync();
   const buffer = new Uint8Array(Math.max(0, Math.min(bytesMax, size - from)));
-  if (from > 0) await file.seek(from, Deno.SeekMode.Start);
+  if (from > 0) file.seekSync(from, Deno.SeekMode.Start);
   let length = 0;
   while (length < buffer.length) {
-    const read = await file.read(buffer.subarray(length));
+    const read = file.readSync(buffer.subarray(length));
     if (read === null) break;
     length += read;
   }
@@ -167,14 +163,14 @@ async function* chunksOf(path: string): AsyncGenerator<Uint8Array> {
 
 async function writeWhole(path: string, bytes: Uint8Array): Promise<void> {
   const options = { write: true, create: true, truncate: true, ...PRIVATE };
-  using file = await Deno.open(path, options);
-  await writeAll(file, bytes);
+  using file = Deno.openSync(path, options);
+  writeAll(file, bytes);
   await file.syncData();
 }
 
-async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
+function writeAll(file: Deno.FsFile, bytes: Uint8Array): void {
   for (let at = 0; at < bytes.length;) {
-    const written = await file.write(bytes.subarray(at));
+    const written = file.writeSync(bytes.subarray(at));
     if (written <= 0) throw new TypeError("nothing was written");
     at += written;
   }
@@ -182,9 +178,9 @@ async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
 
 /** The lock lies on the open file, so it ends with the process, however that ends. */
 async function lock(path: string, waitMs: number): Promise<AuditLock | null> {
-  const file = await Deno.open(path, { write: true, create: true, ...PRIVATE });
+  const file = Deno.openSync(path, { write: true, create: true, ...PRIVATE });
   try {
-    if (await file.tryLock(true)) return file;
+    if (file.tryLockSync(true)) return file;
     if (waitMs > 0 && await lockWithin(file, waitMs)) return file;
   } catch (error) {
     file.close();
