@@ -43,17 +43,16 @@ export async function readBody(
   if (!isJsonContentType(request.headers.get("content-type"))) {
     return { kind: "refused", response: refuse(415, "send application/json") };
   }
-  const bytes = text ?? await bytesOf(request);
-  if (bytes === null || bytes.length > BODY_BYTES_MAX) {
+  const body = text ?? await bytesOf(request);
+  const bytes = body === null ? Infinity : sizeOf(body);
+  if (body === null || bytes > BODY_BYTES_MAX) {
     const why = `it is larger than ${BODY_BYTES_MAX} bytes; send less`;
     return { kind: "refused", response: refuse(413, why) };
   }
-  const json: Json = typeof bytes === "string"
-    ? readJsonText(bytes)
-    : readJson(bytes);
-  if (json.kind === "json") {
-    return { kind: "value", value: json.value, bytes: bytes.length };
-  }
+  const json: Json = typeof body === "string"
+    ? readJsonText(body)
+    : readJson(body);
+  if (json.kind === "json") return { kind: "value", value: json.value, bytes };
   const message = json.kind === "blank"
     ? refusal(PARSE_ERROR, "it is empty")
     : json.refusal;
@@ -107,6 +106,13 @@ export function answer(
     status,
     headers: { ...headers, "cache-control": "no-store" },
   });
+}
+
+/** The bytes of a body. A text has at least as many as characters: a long one is not encoded. */
+function sizeOf(body: string | Uint8Array): number {
+  return typeof body !== "string" || body.length > BODY_BYTES_MAX
+    ? body.length
+    : new TextEncoder().encode(body).length;
 }
 
 /** The whole body, or null if it is too large. */

@@ -845,6 +845,19 @@ Deno.test("McpHttp.handle() stops reading a body without a length that is too la
   assert.ok(pulled <= 7, String(pulled));
 });
 
+Deno.test("McpHttp.handle() counts the bytes of a body that was read already, and not its characters", async () => {
+  verifies("mcp.http.bounds");
+  await using http = mcpHttp();
+  const request = () =>
+    new Request(ENDPOINT, { method: "POST", headers: HEADERS });
+  const statusOf = async (body: string) =>
+    (await http.handle(request(), engineOf(), { address: "127.0.0.1", body }))
+      .status;
+  const third = Math.ceil(4 * 1024 * 1024 / 3);
+  assert.equal(await statusOf(`"${"€".repeat(third)}"`), 413);
+  assert.equal(await statusOf(`"${"x".repeat(third)}"`), 400);
+});
+
 const BATCHES: readonly (readonly [string, number])[] = [
   ["2025-11-25", 400],
   ["2025-06-18", 400],
