@@ -5,7 +5,6 @@
  * @module
  */
 import type { Health, HealthReport } from "@/health/health.ts";
-
 import type { HealthSources } from "./health_watch.ts";
 
 /** Keeps the health monitor. */

@@ -564,12 +564,20 @@ export class Runtime implements Core, AsyncDisposable {
   /** Watches over what may change, and what goes on by itself: for a server. */
   async #watch(): Promise<void> {
     await this.#force.watch();
-    this.#force.onReconfigured(() => void this.#health.renew());
+    this.#force.onReconfigured(() => this.#renewHealth());
     this.#monitoring = after(
       HEALTH_START_MS,
       () => void this.#health.start(),
     );
     this.#expireApprovals();
+  }
+
+  /** Nobody waits for it: a look that is under way takes its time. */
+  #renewHealth(): void {
+    this.#health.renew().catch((thrown) => {
+      const { message } = toAppError(thrown);
+      main.error("health is not watched any more", { message });
+    });
   }
 
   /** Has the parts take a new configuration. What can fail comes first. */

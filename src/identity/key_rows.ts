@@ -3,29 +3,10 @@
  *
  * @module
  */
+import type { StoredKey } from "@/store/key_rows.ts";
 
-/** A key as it is kept: everything but its secret. */
-export interface KeyRow {
-  readonly id: string;
-  readonly name: string;
-  readonly tenant: string;
-  /** Words of the roles; those that this version does not know give nothing. */
-  readonly roles: readonly string[];
-  /** Null for everything that the roles allow. */
-  readonly scopes: readonly string[] | null;
-  /** The sum of the key: see `key_mac.ts`. */
-  readonly digest: string;
-  /** The sum of the key before its rotation, good until `previousUntil`. */
-  readonly previousDigest: string | null;
-  /** Times in milliseconds since the epoch. */
-  readonly previousUntil: number | null;
-  readonly createdAt: number;
-  /** The subject of whoever made its secret: of the key, or of its last rotation. */
-  readonly createdBy: string;
-  readonly expiresAt: number | null;
-  readonly lastUsedAt: number | null;
-  readonly revokedAt: number | null;
-}
+/** A key as it is kept: everything but its secret. Roles that this version does not know give nothing. */
+export type KeyRow = StoredKey;
 
 /** What of a key may change. */
 export type KeyChange = {

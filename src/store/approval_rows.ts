@@ -36,22 +36,32 @@ export type StoredApprovalStatus =
 
 /** A request as it is kept. */
 export interface StoredApproval extends OfTenant {
+  /** `apr_` and 26 characters that sort by time. */
   readonly id: string;
   readonly status: StoredApprovalStatus;
+  /** Who asked: enough to make the call again in their name. */
   readonly requester: StoredCaller & { readonly client: string };
   readonly tool: ToolName;
+  /** The target as the request named it. */
   readonly target: string;
+  /** The call's arguments as the client sent them, parsed JSON. */
   readonly arguments: Readonly<Record<string, unknown>>;
+  /** Equal for equal requests. */
   readonly digest: string;
+  /** The policies that demand it. */
   readonly policies: readonly string[];
+  /** The same, each as it was worded then: only these are answered. */
   readonly demands: readonly string[];
+  /** Whether the user of the MCP client may decide. */
   readonly byClientUser: boolean;
   /** Times in milliseconds since the epoch. */
   readonly requestedAt: number;
   readonly expiresAt: number;
   readonly decidedAt: number | null;
+  /** Who decided: a subject. */
   readonly decidedBy: string | null;
   readonly note: string | null;
+  /** The scan that came of it. */
   readonly scanId: string | null;
 }
 

@@ -30,13 +30,14 @@ export interface StoredKey extends OfTenant {
   readonly roles: readonly string[];
   /** What it is narrowed to; null for everything that the roles allow. */
   readonly scopes: readonly string[] | null;
-  /** 64 hex digits; no two keys have the same. */
+  /** The sum of the key: 64 hex digits, and no two keys have the same. */
   readonly digest: string;
   /** Of the secret before this one, which is good until {@linkcode StoredKey.previousUntil}. */
   readonly previousDigest: string | null;
   /** Times in milliseconds since the epoch. */
   readonly previousUntil: number | null;
   readonly createdAt: number;
+  /** The subject of whoever made its secret: of the key, or of its last rotation. */
   readonly createdBy: string;
   readonly expiresAt: number | null;
   readonly lastUsedAt: number | null;
